@@ -1,0 +1,112 @@
+"""The command line: `gateway serve`, `check`, `demo`, `--version`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+
+import msgspec
+import uvloop
+
+from gateway import __version__
+from gateway.app import SPEEDUPS, App
+from gateway.config.load import Found, find_config
+from gateway.config.problem import ConfigError
+from gateway.observe import log
+from gateway.providers import factory
+from gateway.resilience.plan import Policy
+from gateway.server.listener import ListenError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the result is the process's exit code: 0, 1 for what is wrong, 2 for misuse."""
+    options = _parser().parse_args(arguments)
+    try:
+        command = _COMMANDS[options.command]
+        return command(options)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except ListenError as error:
+        print(f"gateway: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gateway", description="An OpenAI-compatible gateway that keeps answering when providers fail."
+    )
+    parser.add_argument("--version", action="version", version=f"gateway {__version__} ({SPEEDUPS})")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    serve = commands.add_parser("serve", help="run the gateway")
+    serve.add_argument(
+        "--config", metavar="FILE", help="default: $GATEWAY_CONFIG, ./gateway.yaml, or a mock provider"
+    )
+    serve.add_argument("--host", help="address to listen on, instead of server.host")
+    serve.add_argument(
+        "--port", type=_port, help="port to listen on, instead of server.port; 0 = any free one"
+    )
+    serve.add_argument(
+        "--workers", type=_workers, help="processes, or auto = one a core; instead of server.workers"
+    )
+    check = commands.add_parser("check", help="tell everything that is wrong with a configuration")
+    check.add_argument("--config", metavar="FILE", required=True)
+    commands.add_parser(
+        "demo", help="watch retries, a breaker and a fallback at work; needs no key and no network"
+    )
+    return parser
+
+
+def _serve(options: argparse.Namespace) -> int:
+    found = find_config(options.config, os.environ, os.getcwd())
+    server = found.config.server
+    changes = {
+        name: value for name in ("host", "port", "workers") if (value := getattr(options, name)) is not None
+    }
+    if "host" in changes or "port" in changes:
+        changes["unix"] = None
+    config = msgspec.structs.replace(found.config, server=msgspec.structs.replace(server, **changes))
+    log.set_up(config.logging.level, config.logging.format)
+
+    async def run() -> None:
+        await App(config, found.source).run()
+
+    uvloop.run(run())
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    found: Found = find_config(options.config, os.environ, os.getcwd())
+    factory.build(found.config, lambda name, _: Policy(name), found.source)
+    print(
+        f"{found.source}: good ({len(found.config.providers)} providers, {len(found.config.models)} models)"
+    )
+    return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from gateway import demo
+
+    return asyncio.run(demo.run())
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port (use 0 to 65535)")
+    return port
+
+
+def _workers(text: str) -> int:
+    if text == "auto":
+        return len(os.sched_getaffinity(0))
+    workers = int(text)
+    if not 1 <= workers <= 1024:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of workers (use 1 to 1024, or auto)")
+    return workers
+
+
+_COMMANDS = {"serve": _serve, "check": _check, "demo": _demo}

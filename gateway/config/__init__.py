@@ -1,0 +1,48 @@
+"""The configuration: what it may say (schema), how it is read (load), and what must agree (check)."""
+
+from gateway.config.check import check
+from gateway.config.load import Found, find_config, load, loads
+from gateway.config.problem import ConfigError, Position, Problem
+from gateway.config.schema import (
+    Admin,
+    CircuitBreaker,
+    Config,
+    Limits,
+    Logging,
+    Mock,
+    Model,
+    Pool,
+    Provider,
+    Retry,
+    Server,
+    ServerTimeouts,
+    Tls,
+    UpstreamTimeouts,
+)
+from gateway.config.secret import Secret
+
+__all__ = [
+    "Admin",
+    "CircuitBreaker",
+    "Config",
+    "ConfigError",
+    "Found",
+    "Limits",
+    "Logging",
+    "Mock",
+    "Model",
+    "Pool",
+    "Position",
+    "Problem",
+    "Provider",
+    "Retry",
+    "Secret",
+    "Server",
+    "ServerTimeouts",
+    "Tls",
+    "UpstreamTimeouts",
+    "check",
+    "find_config",
+    "load",
+    "loads",
+]

@@ -1,0 +1,143 @@
+"""What several settings must agree on. What one setting may be by itself stands in schema.py."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+
+import msgspec
+
+from gateway.config.problem import Problem, child, did_you_mean, shown
+from gateway.config.schema import Admin, Config, Provider, Server
+
+__all__ = ["check"]
+
+_ANY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - they are compared with, not listened on
+
+
+def check(config: Config) -> list[Problem]:
+    """Return every disagreement; none if the configuration can be used.
+
+    It reads no clock and no network; of the file system only whether the files that are named exist.
+    """
+    return [
+        *_server(config.server),
+        *_providers(config.providers),
+        *_cycles(config.providers),
+        *_references(config),
+    ]
+
+
+def _server(server: Server) -> Iterator[Problem]:
+    yield from _not_above(server.limits, "server.limits", "max_body", "max_buffered")
+    if server.tls is not None:
+        yield from _file(server.tls.cert, "server.tls.cert")
+        yield from _file(server.tls.key, "server.tls.key")
+    if server.admin is not None and server.unix is None:
+        yield from _admin(server, server.admin)
+
+
+def _admin(server: Server, admin: Admin) -> Iterator[Problem]:
+    """Refuse a listener for the operator's pages where the public one already is."""
+    host = server.host if admin.host is None else admin.host
+    port = server.port if admin.port is None else admin.port
+    moved = admin.host is not None or admin.port is not None
+    overlap = host == server.host or not _ANY_ADDRESS.isdisjoint((host, server.host))
+    if moved and overlap and port == server.port != 0:
+        name = "host" if admin.port is None else "port"
+        yield Problem(
+            child("server.admin", name),
+            f"puts the pages on {host} port {port}, where the API is (use another port; to leave them there, "
+            "leave out host and port)",
+            reads=("server.host", "server.port", "server.admin.host", "server.admin.port"),
+        )
+
+
+def _providers(providers: dict[str, Provider]) -> Iterator[Problem]:
+    if not providers:
+        yield Problem("providers", "there is none (name at least one, such as `local: {format: mock}`)")
+    for name, provider in providers.items():
+        path = child("providers", name)
+        yield from _format(provider, path)
+        yield from _headers(provider, path)
+        yield from _not_above(provider.retry, child(path, "retry"), "base_delay", "max_delay")
+        yield from _not_above(provider.timeouts, child(path, "timeouts"), "connect", "total")
+        yield from _not_above(provider.timeouts, child(path, "timeouts"), "first_byte", "total")
+        if provider.ca_file is not None:
+            yield from _file(provider.ca_file, child(path, "ca_file"))
+
+
+def _format(provider: Provider, path: str) -> Iterator[Problem]:
+    """Refuse settings that the provider's format lacks or does not know."""
+    reads = (child(path, "format"),)
+    if provider.base_url is None and provider.format != "mock":
+        message = f'is required where format is {provider.format} (use "https://host" or "http://host:port")'
+        yield Problem(child(path, "base_url"), message, reads=reads)
+    if provider.api_version is not None and provider.format != "azure":
+        message = f"is for format azure, and format is {provider.format} (leave it out)"
+        yield Problem(child(path, "api_version"), message, reads=reads)
+    if provider.mock is not None and provider.format != "mock":
+        message = f"is for format mock, and format is {provider.format} (leave it out)"
+        yield Problem(child(path, "mock"), message, reads=reads)
+
+
+def _headers(provider: Provider, path: str) -> Iterator[Problem]:
+    """Refuse names that differ only in case (RFC 9110 5.1: they are one field)."""
+    first: dict[str, str] = {}
+    for name in provider.headers:
+        other = first.setdefault(name.lower(), name)
+        if other != name:
+            where = child(path, "headers", name)
+            yield Problem(where, f"is the same field as {shown(other)} (leave one of them out)")
+
+
+def _cycles(providers: dict[str, Provider]) -> Iterator[Problem]:
+    """Refuse fallbacks that lead back to where they began; each cycle is told once."""
+    seen: set[str] = set()
+    for start in providers:
+        chain: list[str] = []
+        name: str | None = start
+        while name in providers and name not in seen:
+            seen.add(name)
+            chain.append(name)
+            name = providers[name].fallback_provider
+        if name not in chain:
+            continue
+        cycle = chain[chain.index(name) :]
+        way = " -> ".join([*cycle, cycle[0]])
+        rule = "names itself" if len(cycle) == 1 else "forms a cycle"
+        yield Problem(
+            child("providers", cycle[0], "fallback_provider"),
+            f"{rule}: {way} (a chain of fallbacks must end in a provider without one)",
+        )
+
+
+def _references(config: Config) -> Iterator[Problem]:
+    """Refuse names of providers that do not exist."""
+    known = config.providers
+    for name, provider in known.items():
+        yield from _known(provider.fallback_provider, child("providers", name, "fallback_provider"), known)
+    for name, model in config.models.items():
+        yield from _known(model.provider, child("models", name, "provider"), known)
+    yield from _known(config.default_provider, "default_provider", known)
+
+
+def _known(name: str | None, path: str, known: Collection[str]) -> Iterator[Problem]:
+    if name is not None and name not in known:
+        yield Problem(path, f"{shown(name)} is not a provider {did_you_mean(name, known)}")
+
+
+def _not_above(block: msgspec.Struct, path: str, name: str, bound: str) -> Iterator[Problem]:
+    """Refuse a setting that another one makes pointless.
+
+    A default is never refused: to set the bound alone is the plain way to say what is wanted.
+    """
+    value, limit = getattr(block, name), getattr(block, bound)
+    if value > limit and value != getattr(type(block)(), name):
+        message = f"{value:.12g} is more than {bound}, which is {limit:.12g} (lower it, or raise {bound})"
+        yield Problem(child(path, name), message, reads=(child(path, bound),))
+
+
+def _file(name: str, path: str) -> Iterator[Problem]:
+    if not os.path.isfile(name):
+        yield Problem(path, f"{shown(name)} is not a file (a path is relative to the working directory)")

@@ -1,0 +1,119 @@
+"""What happens to requests and circuits, as log events; the last error of each provider for /health."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import NamedTuple, Protocol
+
+_log = logging.getLogger("gateway")
+
+
+class Finished(Protocol):
+    """A request that has its answer, or whose client has left (status 499)."""
+
+    @property
+    def provider_name(self) -> str: ...
+    @property
+    def request_id(self) -> bytes: ...
+    @property
+    def method(self) -> bytes: ...
+    @property
+    def path(self) -> bytes: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def status(self) -> int: ...
+    @property
+    def attempts(self) -> int: ...
+    @property
+    def received_s(self) -> float: ...
+    @property
+    def upstream_s(self) -> float: ...
+
+
+class LastError(NamedTuple):
+    """The last failed attempt at a provider: what it was, and when, in seconds since the epoch."""
+
+    message: str
+    at: float
+
+    @property
+    def time(self) -> str:
+        """`at` as RFC 3339 in UTC."""
+        return datetime.fromtimestamp(self.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Events:
+    """Turns facts into log events. `access` adds a line for each request."""
+
+    def __init__(self, *, access: bool, wall_clock: Callable[[], float]) -> None:
+        self.last_errors: dict[str, LastError] = {}
+        self._access = access
+        self._wall_clock = wall_clock
+
+    def attempt_failed(
+        self, request_id: bytes, provider: str, attempt: int, reason: str, outcome: str, detail: str
+    ) -> None:
+        """An attempt failed or was turned away."""
+        self.last_errors[provider] = LastError(f"{reason}: {detail}", self._wall_clock())
+        fields = {"request_id": _text(request_id), "provider": provider, "attempt": attempt}
+        self._tell(logging.WARNING, "upstream_error", **fields, reason=reason, outcome=outcome, detail=detail)
+
+    def tried_again(self, request_id: bytes, before: str, after: str, reason: str, delay_s: float) -> None:
+        """A retry at the same provider, or a fallback to another."""
+        fields = {"request_id": _text(request_id), "provider": before, "reason": reason}
+        if before == after:
+            self._tell(logging.INFO, "retry", **fields, delay_s=round(delay_s, 3))
+        else:
+            self._tell(logging.WARNING, "fallback", **fields, to=after)
+
+    def stream_broken(self, request_id: bytes, provider: str, reason: str, detail: str) -> None:
+        """A response broke off before the client's eyes."""
+        self.last_errors[provider] = LastError(f"{reason}: {detail}", self._wall_clock())
+        fields = {"request_id": _text(request_id), "provider": provider}
+        self._tell(logging.WARNING, "stream_broken", **fields, reason=reason, detail=detail)
+
+    def finished(self, exchange: Finished, now: float) -> None:
+        """A request is over."""
+        if self._access:
+            self._tell(
+                logging.INFO,
+                "access",
+                request_id=_text(exchange.request_id),
+                method=_text(exchange.method),
+                path=_text(exchange.path),
+                status=exchange.status,
+                provider=exchange.provider_name,
+                model=exchange.label,
+                attempts=exchange.attempts,
+                duration_ms=round((now - exchange.received_s) * 1000.0, 3),
+                upstream_ms=round(exchange.upstream_s * 1000.0, 3),
+            )
+
+    def refused(self, status: int) -> None:
+        """A request was refused before a provider was chosen."""
+        if self._access:
+            self._tell(logging.INFO, "access", status=status)
+
+    def circuit_changed(
+        self, provider: str, before: str, after: str, reason: str, failures: int, open_for_s: float
+    ) -> None:
+        """A circuit opened, became half-open or closed. `open_for_s` is how long it will stay open."""
+        level = logging.WARNING if after == "open" else logging.INFO
+        fields: dict[str, object] = {"provider": provider, "from": before, "to": after, "reason": reason}
+        if open_for_s > 0.0:
+            until = LastError("", self._wall_clock() + open_for_s).time
+            self._tell(level, "circuit", **fields, failures=failures, until=until)
+        else:
+            self._tell(level, "circuit", **fields, failures=failures)
+
+    @staticmethod
+    def _tell(level: int, event: str, **fields: object) -> None:
+        if _log.isEnabledFor(level):
+            _log.log(level, event, extra={"event": event, **fields})
+
+
+def _text(data: bytes) -> str:
+    return data.decode("latin-1")

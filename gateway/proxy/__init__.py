@@ -1,0 +1,1 @@
+"""The data plane: one request's life between a client and the providers."""

@@ -1,0 +1,100 @@
+"""The data endpoints: every `/v1/` request becomes an exchange along its model's route."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import secrets
+import time
+from asyncio import TimerHandle
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from gateway.errors import GatewayError
+from gateway.proxy.exchange import Exchange
+from gateway.proxy.models import ModelList
+from gateway.proxy.peek import STRICT_PATHS, model_of, with_model
+from gateway.routing.model_router import model_not_found
+
+if TYPE_CHECKING:
+    from gateway.proxy.ports import Client, Observer, Pool, Request
+    from gateway.routing.model_router import ModelRouter, Route
+
+
+class Active(Protocol):
+    """Whoever is answering a request, told what happens to the client."""
+
+    def gone(self) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+
+
+class Service:
+    """Answers data requests by `router` over `pools`, one for each provider.
+
+    `call_later` is the event loop's. Time and chance are arguments: `clock` is monotonic, `wall_clock` counts
+    from the epoch, `sample` draws from [0, 1).
+    """
+
+    def __init__(
+        self,
+        router: ModelRouter,
+        pools: Mapping[str, Pool],
+        observer: Observer,
+        call_later: Callable[[float, Callable[[], None]], TimerHandle],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+        sample: Callable[[], float] = random.random,
+    ) -> None:
+        self.observer = observer
+        self.call_later = call_later
+        self.clock = clock
+        self.wall_clock = wall_clock
+        self.sample = sample
+        self._id_prefix = f"req_{secrets.token_hex(6)}".encode()
+        self._ids = itertools.count(1)
+        self.use(router, pools)
+
+    def __repr__(self) -> str:
+        return f"<Service {self.router!r}>"
+
+    def use(self, router: ModelRouter, pools: Mapping[str, Pool]) -> None:
+        """Route new requests by `router` over `pools`; those under way keep what they began with."""
+        self.router = router
+        self.pools = pools
+        self._models = ModelList(router, pools, self.clock)
+
+    def new_request_id(self) -> bytes:
+        """An id of our own: unique in this process and, by its random prefix, beyond it."""
+        return b"%b%08x" % (self._id_prefix, next(self._ids))
+
+    def handle(self, request: Request, client: Client) -> Active | None:
+        """Answer `request`, at once or later."""
+        path = request.path
+        if path.startswith(b"/v1/models") and request.method in (b"GET", b"HEAD"):
+            if path == b"/v1/models" or path.startswith(b"/v1/models/"):
+                return self._models.answer(path[11:], client, self.new_request_id())
+        try:
+            route, body = self._route(request)
+        except GatewayError as error:
+            self.observer.refused(error.status)
+            client.refuse(error, [b"x-request-id: %b\r\n" % (request.request_id or self.new_request_id())])
+            return None
+        exchange = Exchange(self, request, client, route, body)
+        exchange.start()
+        return exchange
+
+    def _route(self, request: Request) -> tuple[Route, bytes]:
+        body = request.body
+        if not body and not (request.path in STRICT_PATHS and request.method == b"POST"):
+            return self.router.nameless(), body
+        model = model_of(request.path, request.content_type, body)
+        if model is None:
+            return self.router.nameless(), body
+        route = self.router.route(model)
+        if route is None:
+            raise model_not_found(model)
+        if route.renamed:
+            body = with_model(request.content_type, body, route.model)
+        return route, body

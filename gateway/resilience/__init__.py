@@ -1,0 +1,1 @@
+"""What keeps answers coming while providers fail: outcomes, circuit breakers, retries, fallbacks."""

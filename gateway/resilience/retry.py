@@ -1,0 +1,79 @@
+"""When a provider may be asked again: the Retry-After that it sends, and the cooldown that follows from it."""
+
+from __future__ import annotations
+
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+MAX_COOLDOWN_S: Final = 300.0
+MAX_COOLED_MODELS: Final = 1024
+
+
+def parse_retry_after(
+    retry_after: bytes | None, retry_after_ms: bytes | None, wall_time: float
+) -> float | None:
+    """Seconds to wait, or None where the provider named no time that can be read.
+
+    `retry-after-ms` (OpenAI, Azure) is the more exact and wins; `Retry-After` is delay-seconds or an
+    HTTP-date (RFC 9110 section 10.2.3), compared with `wall_time`, in seconds since the epoch. A date that
+    has passed is 0.
+    """
+    if retry_after_ms is not None:
+        seconds = _number(retry_after_ms)
+        if seconds is not None:
+            return seconds / 1000.0
+    if retry_after is None:
+        return None
+    seconds = _number(retry_after)
+    if seconds is not None:
+        return seconds
+    try:
+        date = parsedate_to_datetime(retry_after.decode("ascii"))
+        return max(0.0, date.timestamp() - wall_time)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _number(text: bytes) -> float | None:
+    # float() also takes "nan", "inf", "1_0" and signs, none of which is a delay.
+    text = text.strip()
+    if len(text) > 15 or not text.replace(b".", b"", 1).isdigit():
+        return None
+    return float(text)
+
+
+class Cooldowns:
+    """Until when one provider asks to be left alone, for each upstream model.
+
+    A cooldown lasts at most `MAX_COOLDOWN_S` and is only ever extended. Model names come from clients, so
+    their number is bounded: the one that ends first makes room.
+    """
+
+    __slots__ = ("_until",)
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+
+    def __repr__(self) -> str:
+        return f"<Cooldowns of {len(self._until)} models>"
+
+    def extend(self, model: str, seconds: float, now: float) -> None:
+        """Leave `model` alone for `seconds` from `now`, unless it is left alone for longer already."""
+        until = now + min(seconds, MAX_COOLDOWN_S)
+        if until <= self._until.get(model, now):
+            return
+        if model not in self._until and len(self._until) >= MAX_COOLED_MODELS:
+            del self._until[min(self._until, key=self._until.__getitem__)]
+        self._until[model] = until
+
+    def remaining(self, model: str, now: float) -> float:
+        """Seconds until `model` may be asked again; 0.0 when it may be asked now."""
+        if not self._until:
+            return 0.0
+        until = self._until.get(model)
+        if until is None:
+            return 0.0
+        if until <= now:
+            del self._until[model]
+            return 0.0
+        return until - now

@@ -1,0 +1,1 @@
+"""Which provider a model name leads to."""

@@ -1,0 +1,190 @@
+"""What is served at one address: which paths there are, who may ask for them, and what their answers share."""
+
+from __future__ import annotations
+
+import binascii
+import hmac
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, Protocol
+
+from gateway.config.schema import Limits, ServerTimeouts
+from gateway.errors import INVALID_REQUEST, GatewayError, refused
+from gateway.server.request import Request
+from gateway.server.writer import Date
+
+if TYPE_CHECKING:
+    from gateway.server.protocol import ClientConnection
+
+_log = logging.getLogger(__name__)
+DATA_PREFIX: Final = b"/v1/"
+
+
+class Active(Protocol):
+    """Whoever is answering a request: told what happens to the client meanwhile."""
+
+    def gone(self) -> None:
+        """The client has left; nothing may be written any more."""
+
+    def pause(self) -> None:
+        """The client reads more slowly than it is written to."""
+
+    def resume(self) -> None:
+        """The client has caught up."""
+
+
+Handler = Callable[[Request, "ClientConnection"], Active | None]
+"""Answers a request, at once or later: then it returns the `Active` that does."""
+
+
+class Page:
+    """A path answered by the gateway itself: to GET and HEAD, with or without one of `keys`."""
+
+    __slots__ = ("handler", "keys")
+
+    def __init__(self, handler: Handler, keys: tuple[bytes, ...] = ()) -> None:
+        self.handler = handler
+        self.keys = keys
+
+
+class Site:
+    """The data endpoints (`data`, None where they are not served) and the `pages` of one or more listeners.
+
+    `keys` are the API keys that clients may use; none means that no key is asked for. `buffered` is the
+    number of body bytes that are held for all requests together.
+    """
+
+    def __init__(
+        self,
+        *,
+        data: Handler | None,
+        pages: Mapping[bytes, Page],
+        keys: tuple[bytes, ...] = (),
+        limits: Limits,
+        max_connections: int,
+        timeouts: ServerTimeouts,
+        cors_origins: tuple[str, ...] = (),
+    ) -> None:
+        self.limits = limits
+        self.timeouts = timeouts
+        self.buffered = 0
+        self.draining = False
+        self.connections: set[ClientConnection] = set()
+        self.date = Date()
+        self._data = data
+        self._pages = pages
+        self._keys = keys
+        self._max_connections = max_connections
+        self._any_origin = "*" in cors_origins
+        self._origins = frozenset(origin.encode() for origin in cors_origins)
+
+    def __repr__(self) -> str:
+        return f"<Site pages={len(self._pages)} connections={len(self.connections)}>"
+
+    def opened(self, connection: ClientConnection) -> bool:
+        """Count a connection in; False when it is one too many."""
+        self.connections.add(connection)
+        return len(self.connections) <= self._max_connections
+
+    def lost(self, connection: ClientConnection) -> None:
+        """Count a connection out."""
+        self.connections.discard(connection)
+
+    def crashed(self, request: Request) -> None:
+        """Log the exception that is being handled: a defect of the gateway."""
+        _log.exception(
+            "request handler failed",
+            extra={"event": "internal_error", "path": request.path.decode("latin-1")},
+        )
+
+    def admit(self, request: Request) -> GatewayError | None:
+        """Why a request is refused on the ground of its head alone; None when it may go on."""
+        page = self._pages.get(request.path)
+        if page is not None:
+            if page.keys and not _authorized(request, page.keys, basic=True):
+                return _unauthorized()
+            if request.method not in (b"GET", b"HEAD"):
+                return refused(405, "method_not_allowed", "This page is read with GET.", allow="GET, HEAD")
+            return None
+        if request.method == b"OPTIONS" and (request.path == b"*" or self._is_preflight(request)):
+            return None
+        if self._data is None or not request.path.startswith(DATA_PREFIX) or request.path == DATA_PREFIX:
+            path = request.path.decode("latin-1")
+            return refused(404, "unknown_url", f"Nothing is served at {path}; the API is under /v1/.")
+        if self._keys and not _authorized(request, self._keys, basic=False):
+            return _unauthorized()
+        return None
+
+    def handle(self, request: Request, client: ClientConnection) -> Active | None:
+        """Answer an admitted request."""
+        page = self._pages.get(request.path)
+        if page is not None:
+            return page.handler(request, client)
+        if request.method == b"OPTIONS" and (request.path == b"*" or self._is_preflight(request)):
+            client.respond(204, self._preflight_fields(), b"")
+            return None
+        assert self._data is not None
+        return self._data(request, client)
+
+    # -- fields that answers share
+
+    def date_field(self, wall_time: float) -> tuple[bytes, ...]:
+        """The Date field, for an answer of our own making."""
+        return (b"date", b": ", self.date.value(wall_time), b"\r\n")
+
+    def cors_fields(self, origin: bytes) -> tuple[bytes, ...]:
+        """What lets a page of `origin` read the answer; empty where that is not allowed."""
+        if not self._any_origin and origin not in self._origins:
+            return ()
+        fields = (b"access-control-allow-origin", b": ", origin, b"\r\nvary", b": ", b"origin", b"\r\n")
+        return (*fields, b"access-control-expose-headers", b": ", b"*", b"\r\n")
+
+    def _is_preflight(self, request: Request) -> bool:
+        return request.origin is not None and bool(self.cors_fields(request.origin))
+
+    def _preflight_fields(self) -> list[bytes]:
+        methods = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+        return [
+            *(b"allow", b": ", methods, b"\r\n"),
+            *(b"access-control-allow-methods", b": ", methods, b"\r\n"),
+            # "*" does not cover Authorization (Fetch standard, CORS non-wildcard request-header name).
+            *(b"access-control-allow-headers", b": ", b"*, Authorization", b"\r\n"),
+            *(b"access-control-max-age", b": ", b"600", b"\r\n"),
+        ]
+
+
+def _authorized(request: Request, keys: tuple[bytes, ...], *, basic: bool) -> bool:
+    """The request carries one of `keys`; compared in constant time, and with every key."""
+    given = _bearer(request.authorization)
+    if given is None and not basic and request.path.startswith(b"/v1/messages"):
+        given = request.api_key
+    if given is None and basic:
+        given = _basic_password(request.authorization)
+    if given is None:
+        return False
+    found = False
+    for key in keys:
+        found |= hmac.compare_digest(given, key)
+    return found
+
+
+def _bearer(authorization: bytes | None) -> bytes | None:
+    if authorization is None or authorization[:7].lower() != b"bearer ":
+        return None
+    return authorization[7:].strip()
+
+
+def _basic_password(authorization: bytes | None) -> bytes | None:
+    if authorization is None or authorization[:6].lower() != b"basic ":
+        return None
+    try:
+        decoded = binascii.a2b_base64(authorization[6:].strip())
+    except binascii.Error:
+        return None
+    return decoded.partition(b":")[2]
+
+
+def _unauthorized() -> GatewayError:
+    return GatewayError(
+        401, INVALID_REQUEST, "invalid_api_key", "A valid API key is required (Authorization: Bearer KEY)."
+    )

@@ -1,0 +1,83 @@
+"""How a connection to a provider is made, and why it could not be: foreign exceptions become a `ConnectError`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Protocol
+
+from gateway.errors import ConnectError, Fault
+
+
+class Dialler(Protocol):
+    """Makes connections to one provider."""
+
+    async def dial(self, protocol: Callable[[], asyncio.Protocol]) -> None:
+        """Connect and attach a new `protocol`. Raises ConnectError."""
+
+
+class TcpDialler:
+    """Connects by TCP, and TLS where there is a context, to `host`:`port`, within `timeout_s`."""
+
+    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None, timeout_s: float) -> None:
+        self._host = host
+        self._port = port
+        self._tls = tls
+        self._timeout_s = timeout_s
+
+    def __repr__(self) -> str:
+        return f"<TcpDialler {self._host}:{self._port} tls={self._tls is not None}>"
+
+    async def dial(self, protocol: Callable[[], asyncio.Protocol]) -> None:
+        loop = asyncio.get_running_loop()
+        name = self._host if self._tls else None
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await loop.create_connection(
+                    protocol, self._host, self._port, ssl=self._tls, server_hostname=name
+                )
+        except TimeoutError:
+            raise ConnectError(Fault.CONNECT_TIMEOUT, f"no connection within {self._timeout_s:g} s") from None
+        except socket.gaierror as error:
+            raise ConnectError(
+                Fault.DNS, f"the name {self._host} does not resolve ({error.strerror})"
+            ) from None
+        except ssl.SSLError as error:
+            raise ConnectError(Fault.TLS, f"TLS failed ({error.reason or error})") from None
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ConnectError(Fault.CONNECT, f"no connection ({reason})") from None
+
+
+class LocalDialler:
+    """Connects to a server that lives in this process, over a socket pair: no address, and real bytes.
+
+    `server` makes the server's protocol; `refuses` says whether a connection is refused now.
+    """
+
+    def __init__(self, server: Callable[[], asyncio.Protocol], refuses: Callable[[], bool]) -> None:
+        self._server = server
+        self._refuses = refuses
+
+    async def dial(self, protocol: Callable[[], asyncio.Protocol]) -> None:
+        if self._refuses():
+            raise ConnectError(Fault.CONNECT, "no connection (Connection refused)")
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        with contextlib.ExitStack() as undo:
+            undo.callback(ours.close)
+            undo.callback(theirs.close)
+            await loop.connect_accepted_socket(self._server, theirs)
+            await loop.create_connection(protocol, sock=ours)
+            undo.pop_all()
+
+
+def tls_context(ca_file: str | None) -> ssl.SSLContext:
+    """Client TLS that verifies the certificate against `ca_file`, or the system's authorities."""
+    context = ssl.create_default_context(cafile=ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context
