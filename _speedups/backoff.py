@@ -75,7 +75,7 @@ class BackoffCore:
         if not 0.0 <= sample < 1.0:
             raise ValueError(f"sample must be at least 0 and less than 1, not {sample!r}")
         wait: cython.double = self._grown(min(retry, 1 << 62))
-        return wait - wait * self._jitter * (1.0 - sample)
+        return wait * (1.0 - self._jitter * (1.0 - sample))
 
     @cython.final
     @cython.cfunc

@@ -1,4 +1,4 @@
-"""The composition root: builds the parts of one gateway process from a configuration, and runs them."""
+"""The composition root: builds the parts of one serving process from a configuration, and exchanges them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,22 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
-import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from socket import socket
+
+import msgspec
+import uvloop
 
 from gateway import __version__
-from gateway._speedups import COMPILED, BackoffCore
+from gateway._speedups import COMPILED, BackoffCore, cell_count
 from gateway.admin.health import Health, Watched
-from gateway.config import schema
+from gateway.config import ConfigError, schema
+from gateway.observe import log
 from gateway.observe.events import Events
+from gateway.process import worker
+from gateway.process.shared import SharedCells
+from gateway.process.supervisor import Supervisor
 from gateway.providers import factory
 from gateway.providers.base import Provider
 from gateway.providers.resilient import Routable
@@ -31,50 +37,117 @@ from gateway.upstream import dial
 from gateway.upstream.pool import Pool
 
 SPEEDUPS = "compiled" if COMPILED else "pure"
-_DRAIN_POLL_S = 0.05
-_LOOPBACK = ("127.", "::1", "localhost")
+
+# What a reload cannot change, for the sockets are open and the processes run.
+_NEEDS_RESTART = ("host", "port", "unix", "workers", "admin")
 
 _log = logging.getLogger("gateway")
 
+Load = Callable[[], schema.Config]
+"""Reads the configuration anew. Raises ConfigError."""
+
+
+def run(config: schema.Config, source: str, load: Load) -> int:
+    """Serve until a signal ends it, in one process or in a family; the result is the exit code.
+
+    Raises ConfigError and ListenError before anything runs.
+    """
+    if config.server.workers > 1:
+        return _run_family(config, source, load)
+    app = App(config, source, load)
+    uvloop.run(worker.serve(app))
+    return 0
+
+
+def _run_family(config: schema.Config, source: str, load: Load) -> int:
+    _check_providers(config, source)
+    family = Sockets.bind(config.server)
+    if config.server.unix is None:
+        # Bound without sharing first, or a second family would take half of the first one's requests.
+        family.close()
+        family = Sockets.bind(config.server, reuse_port=True)
+        config = family.with_real_ports(config)
+    shared = SharedCells()
+    latest = config
+
+    def work(ready: Callable[[], None], lifeline: int) -> int:
+        sockets = family.for_worker(latest.server)
+        app = App(latest, source, lambda: family.with_real_ports(load()), shared=shared, sockets=sockets)
+        uvloop.run(worker.serve(app, ready, lifeline))
+        return 0
+
+    def reload() -> bool:
+        nonlocal latest
+        try:
+            new = family.with_real_ports(load())
+            _check_providers(new, source)
+        except ConfigError as error:
+            _tell(logging.ERROR, "reload_failed", reason=str(error))
+            return False
+        latest = new
+        return True
+
+    try:
+        return Supervisor(config.server.workers, work, reload).run()
+    finally:
+        family.close()
+
+
+def _check_providers(config: schema.Config, source: str) -> None:
+    factory.build(config, lambda name, _: Policy(name), source)
+
 
 class App:
-    """One gateway process over `config`, which came from `source`.
+    """One serving process over `config`, which came from `source`; `load` reads it anew for a reload.
 
-    Building it opens the listening sockets, so that a taken port is known before anything runs. Raises
+    Building it opens the listening sockets, so that a taken port is known before anything runs. `shared` is
+    where several workers keep the state of their breakers; they also share the port (`reuse_port`). Raises
     ConfigError for a provider that cannot be built, ListenError for an address.
     """
 
-    def __init__(self, config: schema.Config, source: str) -> None:
+    def __init__(
+        self,
+        config: schema.Config,
+        source: str,
+        load: Load | None = None,
+        *,
+        shared: SharedCells | None = None,
+        sockets: Sockets | None = None,
+    ) -> None:
         self.config = config
         self._source = source
+        self._load = load
+        self._shared = shared
         self._started_s = time.monotonic()
-        self._stopping = asyncio.Event()
-        self._forced = asyncio.Event()
         self.events = Events(access=config.logging.access, wall_clock=time.time)
         self.providers = factory.build(config, self._policy, source)
         self._tls = None if config.server.tls is None else listener.tls_context(config.server.tls)
         self._descriptors = listener.raise_descriptor_limit()
-        self._sockets = _bind(config.server)
-        self._admin_sockets = _bind_admin(config.server)
+        self._sockets = sockets or Sockets.bind(config.server)
         self._listeners: list[Listener] = []
         self._pools: dict[str, Pool] = {}
+        self._draining = False
 
     # -- parts
 
     def _policy(self, name: str, settings: schema.Provider) -> Policy:
         retry = settings.retry
-        breaker = settings.breaker
         return Policy(
             name,
             max_retries=settings.retries,
             backoff=BackoffCore(retry.base_delay, retry.multiplier, retry.max_delay, retry.jitter),
             max_delay_s=retry.max_delay,
-            breaker=None
-            if breaker is None
-            else CircuitBreaker(breaker.max_failures, breaker.timeout, breaker.half_open_probes),
+            breaker=None if settings.breaker is None else self._breaker(name, settings.breaker),
             cooldowns=Cooldowns(),
             on_transition=self._circuit_changed,
         )
+
+    def _breaker(self, name: str, settings: schema.CircuitBreaker) -> CircuitBreaker:
+        numbers = (settings.max_failures, settings.timeout, settings.half_open_probes)
+        if self._shared is None:
+            return CircuitBreaker(*numbers)
+        cells, lock = self._shared.attach(repr((name, *numbers)), cell_count(settings.half_open_probes))
+        return CircuitBreaker(*numbers, cells=cells, lock=lock)
 
     def _circuit_changed(self, policy: Policy, transition: Transition, reason: str, now: float) -> None:
         breaker = policy.breaker
@@ -84,8 +157,8 @@ class App:
             policy.name, transition.before, transition.after, reason, breaker.failures, open_for_s
         )
 
-    def _pool(self, provider: Provider) -> Pool:
-        settings = self.config.providers[provider.name]
+    def _pool(self, provider: Provider, config: schema.Config) -> Pool:
+        settings = config.providers[provider.name]
         dialler: dial.Dialler
         if isinstance(provider, factory.MockProvider):
             server = provider.server
@@ -93,9 +166,8 @@ class App:
         else:
             tls = dial.tls_context(settings.ca_file) if provider.tls else None
             dialler = dial.TcpDialler(provider.host, provider.port, tls, settings.timeouts.connect)
-        return Pool(
-            provider.name, dialler, settings.pool, settings.timeouts, self.config.server.limits.max_header
-        )
+        max_header = config.server.limits.max_header
+        return Pool(provider.name, dialler, settings.pool, settings.timeouts, max_header)
 
     def _watched(self) -> list[Watched]:
         return [
@@ -103,42 +175,46 @@ class App:
             for name, provider in self.providers.items()
         ]
 
-    def _sites(self, service: Service) -> list[Site]:
-        server = self.config.server
+    def _pages(self) -> Mapping[bytes, Page]:
         health = Health(
             version=__version__,
             speedups=SPEEDUPS,
             started_s=self._started_s,
             providers=self._watched,
             last_errors=self.events.last_errors,
-            draining=self._stopping.is_set,
+            draining=lambda: self._draining,
             clock=time.monotonic,
         )
-        pages = {
+        return {
             b"/health": Page(health.page),
             b"/health/live": Page(health.live),
             b"/health/ready": Page(health.ready),
         }
-        max_connections = server.limits.max_connections or int(self._descriptors * 0.45)
-        public = Site(
+
+    def _public_site(self, service: Service, pages: Mapping[bytes, Page]) -> Site:
+        server = self.config.server
+        return Site(
             data=service.handle,
             pages=pages,
-            keys=tuple(key.reveal().encode() for key in server.api_keys),
+            keys=_keys(server),
             limits=server.limits,
-            max_connections=max_connections,
+            max_connections=self._max_connections(server),
             timeouts=server.timeouts,
             cors_origins=server.cors_origins,
         )
-        if not self._admin_sockets:
-            return [public]
-        admin = Site(
+
+    def _admin_site(self, pages: Mapping[bytes, Page]) -> Site:
+        server = self.config.server
+        return Site(
             data=None,
             pages=pages,
             limits=server.limits,
-            max_connections=max_connections,
+            max_connections=self._max_connections(server),
             timeouts=server.timeouts,
         )
-        return [public, admin]
+
+    def _max_connections(self, server: schema.Server) -> int:
+        return server.limits.max_connections or int(self._descriptors * 0.45)
 
     # -- life
 
@@ -147,51 +223,84 @@ class App:
         """Where the data endpoints are, once it runs: URLs, or `unix:` and a path."""
         return self._listeners[0].addresses if self._listeners else []
 
+    @property
+    def open_connections(self) -> int:
+        """Open client connections."""
+        return sum(len(one.site.connections) for one in self._listeners)
+
     async def start(self) -> None:
         """Serve. The part that needs the running event loop."""
         loop = asyncio.get_running_loop()
-        self._pools = {name: self._pool(provider.chain[0]) for name, provider in self.providers.items()}
-        router = ModelRouter(self.config, self.providers)
-        self.service = Service(router, self._pools, self.events, loop.call_later)
-        sites = self._sites(self.service)
-        self._listeners.append(Listener(sites[0], self._sockets, self._tls))
-        if self._admin_sockets:
-            self._listeners.append(Listener(sites[1], self._admin_sockets, self._tls))
+        self._pools = {
+            name: self._pool(provider.chain[0], self.config) for name, provider in self.providers.items()
+        }
+        self._service = Service(
+            ModelRouter(self.config, self.providers), self._pools, self.events, loop.call_later
+        )
+        pages = self._pages()
+        self._listeners.append(
+            Listener(self._public_site(self._service, pages), self._sockets.public, self._tls)
+        )
+        if self._sockets.admin:
+            self._listeners.append(Listener(self._admin_site(pages), self._sockets.admin, self._tls))
         for one in self._listeners:
             await one.start()
         self._tell_started()
 
-    def stop(self) -> None:
-        """Begin to drain; called again, end at once."""
-        if self._stopping.is_set():
-            self._forced.set()
-        self._stopping.set()
-
-    async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT, then drain; a second signal ends it at once."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
-        await self.start()
+    def reload(self) -> None:
+        """Take over the configuration as it is now; where it is bad, go on as before and say so."""
+        if self._load is None:
+            return
         try:
-            await self._stopping.wait()
-            await self.drain()
-        finally:
-            self.close()
+            config = self._load()
+            self._take_over(config)
+        except (ConfigError, listener.ListenError, OSError, MemoryError) as error:
+            _tell(logging.ERROR, "reload_failed", reason=str(error))
 
-    async def drain(self) -> None:
-        """Accept nothing more, and let what is under way end, within the configured time."""
-        self._stopping.set()
+    def _take_over(self, config: schema.Config) -> None:
+        old = self.config
+        kept = {
+            name: provider
+            for name, provider in self.providers.items()
+            if config.providers.get(name) == old.providers[name]
+        }
+        providers = factory.build(config, self._policy, self._source, kept)
+        pools = {
+            name: self._pools[name] if name in kept else self._pool(provider.chain[0], config)
+            for name, provider in providers.items()
+        }
+        if self._tls is not None and config.server.tls is not None:
+            self._tls.load_cert_chain(config.server.tls.cert, config.server.tls.key)
+        # From here on nothing fails: the new configuration holds as a whole.
+        for name, pool in self._pools.items():
+            if pools.get(name) is not pool:
+                pool.retire()
+        self.config, self.providers, self._pools = config, providers, pools
+        self._service.use(ModelRouter(config, providers), pools)
+        server = config.server
+        for one in self._listeners:
+            public = one is self._listeners[0]
+            one.site.configure(
+                keys=_keys(server) if public else (),
+                limits=server.limits,
+                max_connections=self._max_connections(server),
+                timeouts=server.timeouts,
+                cors_origins=server.cors_origins if public else (),
+            )
+        log.set_up(config.logging.level, config.logging.format)
+        self.events.access = config.logging.access
+        changed = [name for name in providers if name not in kept]
+        restart = [name for name in _NEEDS_RESTART if getattr(server, name) != getattr(old.server, name)]
+        gone = [name for name in old.providers if name not in providers]
+        _tell(logging.INFO, "reload", changed=changed, removed=gone, needs_restart=restart)
+
+    def begin_drain(self) -> float:
+        """Accept nothing more; the result is how many seconds what is under way may take."""
+        self._draining = True
         for one in self._listeners:
             one.site.draining = True
             one.stop_accepting()
-        drain_s = self.config.server.timeouts.drain
-        _tell(logging.INFO, "draining", connections=self._open_connections(), within_s=drain_s)
-        deadline_s = time.monotonic() + drain_s
-        while self._open_connections() and time.monotonic() < deadline_s and not self._forced.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._forced.wait(), _DRAIN_POLL_S)
-        _tell(logging.INFO, "stopped", cut_connections=self._open_connections())
+        return self.config.server.timeouts.drain
 
     def close(self) -> None:
         """End everything at once."""
@@ -199,42 +308,79 @@ class App:
             one.close()
         for pool in self._pools.values():
             pool.close()
-        if self.config.server.unix is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(self.config.server.unix)
-
-    def _open_connections(self) -> int:
-        return sum(len(one.site.connections) for one in self._listeners)
+        self._sockets.close()
 
     def _tell_started(self) -> None:
         addresses = [address for one in self._listeners for address in one.addresses]
-        providers = list(self.providers)
         _tell(
             logging.INFO,
             "started",
             version=__version__,
             speedups=SPEEDUPS,
+            pid=os.getpid(),
             listening=addresses,
             config=self._source,
-            providers=providers,
+            providers=list(self.providers),
         )
-        open_to = [address for address in addresses if not _is_local(address)]
-        if open_to:
-            what = [] if self.config.server.api_keys else ["/v1/* (no server.api_keys)"]
-            _tell(logging.WARNING, "open_beyond_loopback", addresses=open_to, open=[*what, "/health*"])
+        beyond = [address for address in addresses if not _is_local(address)]
+        if beyond:
+            data = [] if self.config.server.api_keys else ["/v1/* (server.api_keys is empty)"]
+            _tell(logging.WARNING, "open_beyond_loopback", addresses=beyond, paths=[*data, "/health*"])
 
 
-def _bind(server: schema.Server) -> Sequence[socket.socket]:
-    if server.unix is not None:
-        return [listener.bind_unix(server.unix)]
-    return listener.bind_tcp(server.host, server.port)
+class Sockets:
+    """The bound sockets of a server: `public` for the data endpoints, `admin` where its pages are apart."""
+
+    def __init__(self, public: Sequence[socket], admin: Sequence[socket], unix: str | None = None) -> None:
+        self.public = public
+        self.admin = admin
+        self._unix = unix
+
+    @classmethod
+    def bind(cls, server: schema.Server, *, reuse_port: bool = False) -> Sockets:
+        """Bind what `server` says. Raises ListenError."""
+        if server.unix is not None:
+            return cls([listener.bind_unix(server.unix)], _bind_admin(server, reuse_port), server.unix)
+        return cls(
+            listener.bind_tcp(server.host, server.port, reuse_port=reuse_port),
+            _bind_admin(server, reuse_port),
+        )
+
+    def with_real_ports(self, config: schema.Config) -> schema.Config:
+        """`config` with the ports that these sockets have, where it says 0."""
+        server = config.server
+        if server.unix is None and server.port == 0:
+            server = msgspec.structs.replace(server, port=self.public[0].getsockname()[1])
+        if self.admin and server.admin is not None and not server.admin.port:
+            admin = msgspec.structs.replace(server.admin, port=self.admin[0].getsockname()[1])
+            server = msgspec.structs.replace(server, admin=admin)
+        return msgspec.structs.replace(config, server=server)
+
+    def for_worker(self, server: schema.Server) -> Sockets:
+        """The sockets of one worker: on TCP its own ones at the same address, else the inherited one."""
+        if server.unix is None:
+            return Sockets.bind(server, reuse_port=True)
+        return Sockets(self.public, _bind_admin(server, reuse_port=True))
+
+    def close(self) -> None:
+        """Close them all, and remove a Unix socket's file."""
+        for sock in (*self.public, *self.admin):
+            sock.close()
+        if self._unix is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(self._unix)
 
 
-def _bind_admin(server: schema.Server) -> Sequence[socket.socket]:
+def _bind_admin(server: schema.Server, reuse_port: bool) -> Sequence[socket]:
     admin = server.admin
     if admin is None or (admin.host is None and admin.port is None):
-        return []
-    return listener.bind_tcp(admin.host or server.host, server.port if admin.port is None else admin.port)
+        return ()
+    port = server.port if admin.port is None else admin.port
+    return listener.bind_tcp(admin.host or server.host, port, reuse_port=reuse_port)
+
+
+def _keys(server: schema.Server) -> tuple[bytes, ...]:
+    return tuple(key.reveal().encode() for key in server.api_keys)
 
 
 def _fallback_name(provider: Routable) -> str | None:
@@ -243,7 +389,7 @@ def _fallback_name(provider: Routable) -> str | None:
 
 def _is_local(address: str) -> bool:
     host = address.partition("://")[2].lstrip("[")
-    return address.startswith("unix:") or host.startswith(_LOOPBACK)
+    return address.startswith("unix:") or host.startswith(("127.", "::1", "localhost"))
 
 
 def _tell(level: int, event: str, **fields: object) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import sys
 from collections.abc import Sequence
@@ -11,10 +10,9 @@ from collections.abc import Sequence
 import msgspec
 import uvloop
 
-from gateway import __version__
-from gateway.app import SPEEDUPS, App
-from gateway.config.load import Found, find_config
-from gateway.config.problem import ConfigError
+from gateway import __version__, app
+from gateway.app import SPEEDUPS
+from gateway.config import ConfigError, Found, find_config, schema
 from gateway.observe import log
 from gateway.providers import factory
 from gateway.resilience.plan import Policy
@@ -61,25 +59,27 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    found = find_config(options.config, os.environ, os.getcwd())
-    server = found.config.server
+    def load() -> Found:
+        found = find_config(options.config, os.environ, os.getcwd())
+        return found._replace(config=_overridden(found.config, options))
+
+    found = load()
+    log.set_up(found.config.logging.level, found.config.logging.format)
+    return app.run(found.config, found.source, lambda: load().config)
+
+
+def _overridden(config: schema.Config, options: argparse.Namespace) -> schema.Config:
+    """`config` with what the command line says instead."""
     changes = {
         name: value for name in ("host", "port", "workers") if (value := getattr(options, name)) is not None
     }
     if "host" in changes or "port" in changes:
         changes["unix"] = None
-    config = msgspec.structs.replace(found.config, server=msgspec.structs.replace(server, **changes))
-    log.set_up(config.logging.level, config.logging.format)
-
-    async def run() -> None:
-        await App(config, found.source).run()
-
-    uvloop.run(run())
-    return 0
+    return msgspec.structs.replace(config, server=msgspec.structs.replace(config.server, **changes))
 
 
 def _check(options: argparse.Namespace) -> int:
-    found: Found = find_config(options.config, os.environ, os.getcwd())
+    found = find_config(options.config, os.environ, os.getcwd())
     factory.build(found.config, lambda name, _: Policy(name), found.source)
     print(
         f"{found.source}: good ({len(found.config.providers)} providers, {len(found.config.models)} models)"
@@ -90,7 +90,7 @@ def _check(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> int:
     from gateway import demo
 
-    return asyncio.run(demo.run())
+    return uvloop.run(demo.run())
 
 
 def _port(text: str) -> int:

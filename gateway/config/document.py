@@ -41,7 +41,7 @@ class _Loader(yaml.BaseLoader):
             self._weights[node] = 1 + sum(self._weights[part] for part in _parts(node))
         elif node not in self._weights:
             raise self._refusal("an alias stands inside of what it names")
-        if self._weights[node] > MAX_VALUES:
+        if max(self._weights[node], len(self._weights)) > MAX_VALUES:
             raise self._refusal(f"more than {MAX_VALUES} values, counted again for each alias")
         return node
 
@@ -89,10 +89,10 @@ def _parse(text: str, source: str) -> Node | None:
         return loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         message = _NAME.sub("(name not shown)", ": ".join(filter(None, (error.context, error.problem))))
-        place = _position(error.problem_mark or loader.get_mark())
-        if "${" in text.split("\n")[place.line - 1]:
+        mark = error.problem_mark or loader.get_mark()
+        if "${" in text[text.rfind("\n", 0, mark.index) + 1 : mark.index + 1]:
             message += ' (inside braces and brackets, write "${NAME}" in quotes)'
-        raise _error(source, f"not valid YAML: {message}", place) from None
+        raise _error(source, f"not valid YAML: {message}", _position(mark)) from None
     except (ValueError, OverflowError):
         # What PyYAML passes on from chr() and int(): "\UFFFFFFFF", or a %YAML of five thousand digits.
         place = _position(loader.get_mark())

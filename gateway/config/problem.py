@@ -11,6 +11,7 @@ from typing import NamedTuple
 __all__ = ["ConfigError", "Position", "Problem", "child", "did_you_mean", "shown"]
 
 MAX_SHOWN = 80
+MAX_LISTED = 16
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -72,12 +73,13 @@ def shown(text: str) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """End a sentence about an unknown word: with the nearest known one, or else with them all."""
+    """End a sentence about an unknown word: with the nearest known one, or else with a list."""
     words = list(known)
     near = get_close_matches(word, words, n=1)
     if near:
         return f"(did you mean {shown(near[0])}?)"
-    return f"(use one of {', '.join(words)})" if words else "(there is none)"
+    listed = ", ".join(words if len(words) <= MAX_LISTED else [*words[:MAX_LISTED], "..."])
+    return f"(use one of {listed})" if words else "(there is none)"
 
 
 def _quoted(text: str) -> str:

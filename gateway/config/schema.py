@@ -1,8 +1,8 @@
 """Every setting, its type, its range and its default. Field names are the keys of the YAML file.
 
 The structs are frozen: a reload makes a new `Config`. Durations are float seconds, sizes are bytes.
-To who uses a value, an annotation such as `Duration` is the plain type in it; to the loader it says which
-function reads the text (see build.py). What one setting may be stands here, what several say together in
+An annotation such as `Duration` is a plain type to whoever uses the value; to the loader it also names the
+function that reads the text and knows the range (see build.py). What several settings say together is in
 check.py.
 """
 
@@ -173,6 +173,7 @@ class UpstreamTimeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 class Pool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Connections to one provider, in each worker.
 
+    max_connections: those open at one time, at least 1.
     max_queue: requests that wait for a connection; 0 = none waits.
     queue_timeout: seconds that one waits.
     idle_timeout: seconds that an unused connection is kept; below the 5 s at which vLLM and SGLang close it.

@@ -10,25 +10,40 @@ from typing import NamedTuple, Protocol
 _log = logging.getLogger("gateway")
 
 
-class Finished(Protocol):
-    """A request that has its answer, or whose client has left (status 499)."""
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
 
+
+class _Labelled(Protocol):
     @property
-    def provider_name(self) -> str: ...
-    @property
-    def request_id(self) -> bytes: ...
+    def label(self) -> str: ...
+
+
+class _Requested(Protocol):
     @property
     def method(self) -> bytes: ...
     @property
     def path(self) -> bytes: ...
     @property
-    def label(self) -> str: ...
+    def received_s(self) -> float: ...
+
+
+class Finished(Protocol):
+    """A request that has its answer, or whose client has left (status 499)."""
+
+    @property
+    def request(self) -> _Requested: ...
+    @property
+    def route(self) -> _Labelled: ...
+    @property
+    def provider(self) -> _Named: ...
+    @property
+    def request_id(self) -> bytes: ...
     @property
     def status(self) -> int: ...
     @property
     def attempts(self) -> int: ...
-    @property
-    def received_s(self) -> float: ...
     @property
     def upstream_s(self) -> float: ...
 
@@ -50,7 +65,7 @@ class Events:
 
     def __init__(self, *, access: bool, wall_clock: Callable[[], float]) -> None:
         self.last_errors: dict[str, LastError] = {}
-        self._access = access
+        self.access = access
         self._wall_clock = wall_clock
 
     def attempt_failed(
@@ -77,24 +92,24 @@ class Events:
 
     def finished(self, exchange: Finished, now: float) -> None:
         """A request is over."""
-        if self._access:
+        if self.access:
             self._tell(
                 logging.INFO,
                 "access",
                 request_id=_text(exchange.request_id),
-                method=_text(exchange.method),
-                path=_text(exchange.path),
+                method=_text(exchange.request.method),
+                path=_text(exchange.request.path),
                 status=exchange.status,
-                provider=exchange.provider_name,
-                model=exchange.label,
+                provider=exchange.provider.name,
+                model=exchange.route.label,
                 attempts=exchange.attempts,
-                duration_ms=round((now - exchange.received_s) * 1000.0, 3),
+                duration_ms=round((now - exchange.request.received_s) * 1000.0, 3),
                 upstream_ms=round(exchange.upstream_s * 1000.0, 3),
             )
 
     def refused(self, status: int) -> None:
         """A request was refused before a provider was chosen."""
-        if self._access:
+        if self.access:
             self._tell(logging.INFO, "access", status=status)
 
     def circuit_changed(

@@ -37,15 +37,24 @@ _FORMATS: Final[Mapping[str, Callable[[str, schema.Provider], Provider]]] = {
 
 
 def build(
-    config: schema.Config, policy: Callable[[str, schema.Provider], Policy], source: str = "configuration"
+    config: schema.Config,
+    policy: Callable[[str, schema.Provider], Policy],
+    source: str,
+    kept: Mapping[str, Routable] | None = None,
 ) -> dict[str, Routable]:
     """Every provider of `config` by name, wrapped where it is configured so; `policy` makes the policies.
 
+    Of those in `kept`, whose settings have not changed, the provider and the policy are taken over.
     Raises ConfigError, with every problem of `source` at once.
     """
+    kept = kept or {}
     problems: list[Problem] = []
     providers: dict[str, Routable] = {}
     for name, settings in config.providers.items():
+        if name in kept:
+            old = kept[name]
+            providers[name] = ResilientProvider(old.chain[0], old.policies[0]) if settings.wrapped else old
+            continue
         make = _FORMATS.get(settings.format)
         path = f"providers.{name}"
         if make is None:

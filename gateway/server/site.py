@@ -65,14 +65,32 @@ class Site:
         timeouts: ServerTimeouts,
         cors_origins: tuple[str, ...] = (),
     ) -> None:
-        self.limits = limits
-        self.timeouts = timeouts
         self.buffered = 0
         self.draining = False
         self.connections: set[ClientConnection] = set()
         self.date = Date()
         self._data = data
         self._pages = pages
+        self.configure(
+            keys=keys,
+            limits=limits,
+            max_connections=max_connections,
+            timeouts=timeouts,
+            cors_origins=cors_origins,
+        )
+
+    def configure(
+        self,
+        *,
+        keys: tuple[bytes, ...] = (),
+        limits: Limits,
+        max_connections: int,
+        timeouts: ServerTimeouts,
+        cors_origins: tuple[str, ...] = (),
+    ) -> None:
+        """Go by other settings from now on; what is under way is not touched."""
+        self.limits = limits
+        self.timeouts = timeouts
         self._keys = keys
         self._max_connections = max_connections
         self._any_origin = "*" in cors_origins

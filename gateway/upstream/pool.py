@@ -33,6 +33,7 @@ class Pool:
         self._dialler = dialler
         self._settings = settings
         self._idle_s = timeouts.idle
+        self._retired = False
         self._connections: set[Connection] = set()
         self._unused: list[Connection] = []
         self._dials: dict[User, asyncio.Task[None]] = {}
@@ -87,6 +88,12 @@ class Pool:
         if timer is not None:
             timer.cancel()
 
+    def retire(self) -> None:
+        """The provider is configured no more: requests under way end as they would, nothing is kept."""
+        self._retired = True
+        for connection in list(self._unused):
+            connection.close()
+
     def close(self) -> None:
         """Drop everything: used connections fail, waiting requests stay without one."""
         for dial in self._dials.values():
@@ -110,6 +117,9 @@ class Pool:
             timer.cancel()
             connection.reused = True
             user.on_connected(connection)
+            return
+        if self._retired:
+            connection.close()
             return
         connection.idle_since_s = monotonic()
         self._unused.append(connection)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.config import ConfigError, loads
-from gateway.config.document import MAX_BYTES, MAX_DEPTH
+from gateway.config import ConfigError, document, loads
+from gateway.config.document import MAX_BYTES, MAX_DEPTH, MAX_VALUES
 
 MINIMAL = "providers: {a: {format: mock}}\n"
 
@@ -36,6 +36,7 @@ def error_of(text: str) -> str:
         ('a: "\\UFFFFFFFF"', "not valid YAML: an escape or a version number is out of range"),
         ('a: "\\U00110000"', "not valid YAML: an escape or a version number is out of range"),
         (f"%YAML {'9' * 5000}.1\n---\na: 1", "not valid YAML: an escape or a version number is out of range"),
+        ("[\x85", "test.yaml:2:1: not valid YAML: while parsing a flow node"),
         ("a: {k: ${KEY}}", 'write "${NAME}" in quotes'),
     ],
 )
@@ -76,14 +77,21 @@ def test_an_alias_of_itself_is_refused(text: str) -> None:
 
 
 def test_what_aliases_multiply_is_bounded() -> None:
-    ten = ", ".join
-    levels = ["a0: &a0 x"] + [f"a{n}: &a{n} [{ten([f'*a{n - 1}'] * 10)}]" for n in range(1, 30)]
-    assert "test.yaml:6:" in error_of("\n".join(levels))
-    assert "more than 100000 values, counted again for each alias" in error_of("\n".join(levels))
+    levels = ["a0: &a0 x"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 30)]
+    message = error_of("\n".join(levels))
+    assert message.startswith("test.yaml:6:")
+    assert message.endswith(f"more than {MAX_VALUES} values, counted again for each alias")
 
 
-def test_what_is_not_multiplied_too_far_is_read() -> None:
-    faults = ", ".join(["ok"] * 1000)
-    aliases = "".join(f"  p{number}: *p\n" for number in range(90))
-    text = f"providers:\n  p: &p {{format: mock, mock: {{faults: [{faults}]}}}}\n{aliases}"
-    assert len(loads(text, "test.yaml", {}).providers) == 91
+def test_values_are_counted_once_for_each_alias(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "providers: {p: &p {format: mock, mock: {faults: [ok, ok]}}, q: *p}"
+    # The two mappings outside, their three keys; and twice the nine nodes of p.
+    monkeypatch.setattr(document, "MAX_VALUES", 23)
+    assert list(loads(text, "test.yaml", {}).providers) == ["p", "q"]
+    monkeypatch.setattr(document, "MAX_VALUES", 22)
+    assert "more than 22 values" in error_of(text)
+
+
+def test_values_are_counted_while_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(document, "MAX_VALUES", 100)
+    assert error_of("a: [" + "b,\n" * 1000).startswith("test.yaml:100:")

@@ -46,6 +46,12 @@ def test_a_value_is_shown_on_one_line(text: str, result: str) -> None:
         ("prot", ["host", "port"], '(did you mean "port"?)'),
         ("zzz", ["host", "port"], "(use one of host, port)"),
         ("zzz", [], "(there is none)"),
+        ("zzz", list("abcdefghijklmnop"), "(use one of a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p)"),
+        (
+            "zzz",
+            list("abcdefghijklmnopq"),
+            "(use one of a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ...)",
+        ),
     ],
 )
 def test_suggestions(word: str, known: list[str], result: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -269,6 +270,53 @@ def test_no_lock_while_all_is_well_nor_to_refuse(breaker: ModuleType) -> None:
     assert lock.taken == 2
     assert circuit.acquire(30.0) == codes.REFUSED
     assert lock.taken == 2
+
+
+class Interrupted:
+    """A lock that lets another act just before it is taken."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self.act = act
+
+    def __enter__(self) -> None:
+        self.act()
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("outcome", "permitted", "state"),
+    [(SUCCESS, True, "closed"), (FAILURE, False, "open"), (NEUTRAL, True, "half-open")],
+)
+def test_another_settles_it_between_the_look_and_the_lock(
+    breaker: ModuleType, outcome: Outcome, permitted: bool, state: str
+) -> None:
+    cells = array("d", bytes(8 * breaker.cell_count(2)))
+    other = opened(breaker, cells=cells, half_open_probes=2)
+    probe = other.acquire(30.0)
+    lock = Interrupted(lambda: other.record(probe, outcome, 30.0))
+    circuit = breaker.CircuitBreaker(half_open_probes=2, cells=cells, lock=lock)
+    permit = circuit.acquire(30.0)
+    assert (permit > 0) == permitted
+    assert circuit.is_probe(permit) == (state == "half-open")
+    assert circuit.state(30.0) == state
+
+
+def test_another_takes_the_last_place_between_the_look_and_the_lock(breaker: ModuleType) -> None:
+    cells = array("d", bytes(8 * breaker.cell_count(1)))
+    other = opened(breaker, cells=cells)
+    circuit = breaker.CircuitBreaker(cells=cells, lock=Interrupted(lambda: other.acquire(30.0)))
+    assert circuit.acquire(30.0) == codes.REFUSED
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_permit_read_while_another_opens_it_is_dropped(breaker: ModuleType, outcome: Outcome) -> None:
+    circuit = opened(breaker)
+    half_written = 2 * circuit.generation + 2  # the new generation, from one who still saw it closed
+    assert circuit.record(half_written, outcome, 1.0) == codes.UNCHANGED
+    assert circuit.failures == 3
+    assert circuit.state(1.0) is breaker.State.OPEN
 
 
 def test_texts(breaker: ModuleType) -> None:

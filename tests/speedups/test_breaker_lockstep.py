@@ -42,7 +42,15 @@ class Model:
     failures: int = 0
     open_until: float | None = None
     current: Permit = field(default_factory=Permit)
-    out: list[Permit] = field(default_factory=list)
+    places: list[Permit | None] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.begin(open_until=None)
+
+    def begin(self, open_until: float | None) -> None:
+        self.open_until = open_until
+        self.current = Permit()
+        self.places = [None] * self.probes
 
     def state(self, now: float) -> int:
         if self.open_until is None:
@@ -52,17 +60,18 @@ class Model:
     def running(self, end: float, span: float, now: float) -> bool:
         return now < end and now >= end - 2 * span
 
-    def leases(self, now: float) -> list[float]:
-        ends = [permit.end for permit in self.out if permit.end is not None]
-        return [end - now for end in ends if self.running(end, max(self.timeout, 60.0), now)]
+    def lease_left(self, permit: Permit | None, now: float) -> float:
+        if permit is None or permit.end is None or not self.running(permit.end, max(self.timeout, 60.0), now):
+            return 0.0
+        return permit.end - now
 
     def retry_in(self, now: float) -> float:
         state = self.state(now)
         if state == codes.OPEN:
             assert self.open_until is not None
             return self.open_until - now
-        if state == codes.HALF_OPEN and len(self.leases(now)) == self.probes:
-            return min(self.leases(now))
+        if state == codes.HALF_OPEN:
+            return min(self.lease_left(permit, now) for permit in self.places)
         return 0.0
 
     def acquire(self, now: float) -> Permit | None:
@@ -70,16 +79,15 @@ class Model:
             return self.current
         if self.retry_in(now) > 0.0:
             return None
-        lease = max(self.timeout, 60.0)
-        self.out = [p for p in self.out if p.end is not None and self.running(p.end, lease, now)]
-        self.out.append(Permit(end=now + lease))
-        return self.out[-1]
+        free = next(place for place, out in enumerate(self.places) if self.lease_left(out, now) == 0.0)
+        self.places[free] = permit = Permit(end=now + max(self.timeout, 60.0))
+        return permit
 
     def record(self, permit: Permit, outcome: Outcome, now: float) -> int:
         if permit.end is not None:
-            if permit not in self.out or not self.running(permit.end, max(self.timeout, 60.0), now):
+            if permit not in self.places or self.lease_left(permit, now) == 0.0:
                 return codes.UNCHANGED
-            self.out.remove(permit)
+            self.places[self.places.index(permit)] = None
         elif permit is not self.current or self.open_until is not None:
             return codes.UNCHANGED
         if outcome is Outcome.NEUTRAL:
@@ -88,12 +96,12 @@ class Model:
             self.failures = 0
             if permit.end is None:
                 return codes.UNCHANGED
-            self.open_until, self.current, self.out = None, Permit(), []
+            self.begin(open_until=None)
             return codes.RECOVERED
         self.failures += 1
         if permit.end is None and self.failures < self.max_failures:
             return codes.UNCHANGED
-        self.open_until, self.current, self.out = now + self.timeout, Permit(), []
+        self.begin(open_until=now + self.timeout)
         return codes.OPENED if permit.end is None else codes.REOPENED
 
 

@@ -191,8 +191,6 @@ class MockConnection(asyncio.Protocol):
         http_1_0 = self._parser.get_http_version() == "1.0"
         keep_alive = self._parser.should_keep_alive() and not http_1_0
         self._enqueue(self._server.perform(request, self._fault, keep_alive=keep_alive, http_1_0=http_1_0))
-        if not keep_alive:
-            self._deaf = True
 
     def _refuse(self, message: str) -> None:
         self._deaf = True

@@ -76,11 +76,10 @@ class Scene:
         """The pieces of body that go out: none to HEAD, with 204 and with 304 (RFC 9112, section 6.3)."""
         return () if self.head_only or self.answer.status in _BODILESS else self.answer.pieces
 
-    def head(self, *framing: tuple[str, str], status: int = 0, version: str = "1.1") -> bytes:
+    def head(self, *framing: tuple[str, str], version: str = "1.1") -> bytes:
         """The head of the answer with these fields for its framing."""
-        answer = self.answer
-        own = (("content-type", answer.content_type), *answer.fields)
-        return _head(status or answer.status, (*own, *self.fields, *framing), version)
+        own = (("content-type", self.answer.content_type), *self.answer.fields)
+        return _head(self.answer.status, (*own, *self.fields, *framing), version)
 
     def paced(self, pieces: Iterable[bytes]) -> Iterator[Step]:
         """Pieces with the interval between them."""
@@ -92,8 +91,9 @@ class Scene:
 
 def script(scene: Scene) -> Iterator[Step]:
     """The steps that answer a request; what is sent at once is joined up to about `MAX_WRITE` bytes."""
-    steps = _SCRIPTS.get(scene.fault.name, _right)(scene)
-    return _joined(chain([Wait(scene.latency)], steps) if scene.latency else steps)
+    before = [Wait(scene.latency)] if scene.latency else []
+    after = [] if scene.keep_alive else [Act.CLOSE]
+    return _joined(chain(before, _SCRIPTS.get(scene.fault.name, _right)(scene), after))
 
 
 def _joined(steps: Iterable[Step]) -> Iterator[Step]:
@@ -117,7 +117,7 @@ def _joined(steps: Iterable[Step]) -> Iterator[Step]:
 def _head(status: int, fields: Iterable[tuple[str, str]], version: str = "1.1") -> bytes:
     # A status fault may be any number; without a registered phrase it has an empty one (RFC 9112, section 4).
     line = f"HTTP/{version} {status} {_PHRASES.get(status, '')}"
-    return "\r\n".join([line, *(f"{name}: {value}" for name, value in fields), "", ""]).encode("latin-1")
+    return "\r\n".join([line, *(f"{name}: {value}" for name, value in fields), "", ""]).encode()
 
 
 def _length(size: int) -> tuple[str, str]:
@@ -144,8 +144,6 @@ def _right(scene: Scene) -> Iterator[Step]:
         yield from scene.paced(map(_chunk, scene.body))
         if not scene.head_only:
             yield _LAST_CHUNK
-    if not scene.keep_alive:
-        yield Act.CLOSE
 
 
 def _ends(*steps: Step) -> Callable[[Scene], Iterator[Step]]:
@@ -251,8 +249,6 @@ def _slow_drip(scene: Scene) -> Iterator[Step]:
     for byte in b"".join(pieces[1:]):
         yield Wait(scene.fault.interval)
         yield bytes((byte,))
-    if not scene.keep_alive:
-        yield Act.CLOSE
 
 
 def _until_close(version: str) -> Callable[[Scene], Iterator[Step]]:

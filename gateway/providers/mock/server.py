@@ -92,7 +92,7 @@ class MockServer:
 
     @property
     def refusing(self) -> bool:
-        """Whether new connections are to be refused: who dials asks; a listener accepts and resets them."""
+        """Whether the standing fault refuses new connections: who dials asks; a listener resets them."""
         return self._fault is not None and parse(self._fault).name == "refuse"
 
     @property

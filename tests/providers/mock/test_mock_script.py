@@ -102,6 +102,7 @@ def test_head_has_the_length_and_no_body() -> None:
 def test_a_connection_that_is_not_kept_says_so_and_closes() -> None:
     assert b"\r\nconnection: close\r\n" in sent("ok", PLAIN, keep_alive=False)
     assert end("ok", PLAIN, keep_alive=False) is Act.CLOSE
+    assert end("long", PLAIN, keep_alive=False) is Act.CLOSE
 
 
 def test_an_http_1_0_client_gets_no_chunks() -> None:
@@ -147,6 +148,12 @@ def test_a_plain_answer_can_break_off_too() -> None:
 def test_what_a_strict_client_refuses(fault: str) -> None:
     with pytest.raises(httptools.HttpParserError):
         read(sent(fault))
+
+
+def test_two_lengths_differ() -> None:
+    head = sent("two_cl", PLAIN)
+    assert b"content-length: 7\r\n" in head
+    assert b"content-length: 8\r\n" in head
 
 
 def test_a_body_shorter_than_its_length() -> None:
@@ -253,6 +260,11 @@ def test_an_error_status_has_a_fitting_body(status: int, kind: str, code: str | 
     error = json.loads(answer.body)["error"]
     assert (answer.status, error["type"], error["code"]) == (status, kind, code)
     assert sent("ok", answer).startswith(b"HTTP/1.1 %d " % status)
+
+
+def test_type_and_code_of_an_error_can_be_chosen() -> None:
+    error = json.loads(altered("429;type=insufficient_quota;code=no_credit").body)["error"]
+    assert (error["type"], error["code"]) == ("insufficient_quota", "no_credit")
 
 
 def test_retry_after_in_each_form() -> None:

@@ -1,0 +1,1 @@
+"""Processes: a supervisor, its workers, and the memory that they share."""

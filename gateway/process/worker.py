@@ -1,0 +1,84 @@
+"""The life of one serving process: start, serve, reload on SIGHUP, drain on SIGTERM, end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Callable
+from typing import Final, Protocol
+
+_POLL_S: Final = 0.02
+
+_log = logging.getLogger("gateway")
+
+
+class Server(Protocol):
+    """What is run."""
+
+    async def start(self) -> None:
+        """Begin to serve."""
+
+    def reload(self) -> None:
+        """Serve by the configuration as it is now; where that is bad, go on as before."""
+
+    def begin_drain(self) -> float:
+        """Accept nothing more; the result is how many seconds what is under way may take."""
+
+    @property
+    def open_connections(self) -> int:
+        """Client connections on which something is under way."""
+
+    def close(self) -> None:
+        """End everything at once."""
+
+
+async def serve(server: Server, ready: Callable[[], None] | None = None, lifeline: int | None = None) -> None:
+    """Run `server` until SIGTERM or SIGINT, then drain it; a second signal ends it at once.
+
+    `ready` is called once it serves. `lifeline` is a descriptor at whose end of file the draining begins
+    too: the supervisor is gone.
+    """
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    forced = asyncio.Event()
+
+    def stop() -> None:
+        if stopping.is_set():
+            forced.set()
+        stopping.set()
+
+    def orphaned() -> None:
+        assert lifeline is not None
+        loop.remove_reader(lifeline)
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    loop.add_signal_handler(signal.SIGHUP, server.reload)
+    if lifeline is not None:
+        loop.add_reader(lifeline, orphaned)
+    try:
+        await server.start()
+        if ready is not None:
+            ready()
+        await stopping.wait()
+        await _drain(server, forced)
+    finally:
+        server.close()
+
+
+async def _drain(server: Server, forced: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    within_s = server.begin_drain()
+    _tell("draining", connections=server.open_connections, within_s=within_s)
+    deadline_s = loop.time() + within_s
+    while server.open_connections and loop.time() < deadline_s and not forced.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(forced.wait(), _POLL_S)
+    _tell("stopped", cut_connections=server.open_connections)
+
+
+def _tell(event: str, **fields: object) -> None:
+    _log.info(event, extra={"event": event, **fields})

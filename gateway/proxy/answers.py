@@ -1,0 +1,77 @@
+"""What the gateway says itself: the error for each fault of a provider, and the fields on every answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from gateway.errors import TIMEOUT, UNAVAILABLE, UPSTREAM, Fault, GatewayError
+
+if TYPE_CHECKING:
+    from gateway.providers.base import Provider
+
+_OWN: Final = (
+    b"x-gateway-provider: %b\r\nx-gateway-attempts: %d\r\n"
+    b"server-timing: gateway;dur=%.3f, upstream;dur=%.3f"
+)
+_TIMED_OUT: Final = {"first_byte": "sent no response", "idle": "fell silent", "total": "was not done"}
+
+
+def fault_error(fault: Fault, detail: str, provider: Provider, first: Provider) -> GatewayError:
+    """The answer where an attempt at `provider` ended in `fault`, and nothing more is tried.
+
+    `detail` is the setting that ran out for a TIMEOUT (`total` is that of `first` in the chain), else a
+    sentence without its stop.
+    """
+    name = provider.name
+    if fault is Fault.TIMEOUT:
+        owner = first if detail == "total" else provider
+        limit_s = getattr(owner.timeouts, detail)
+        setting = f"providers.{owner.name}.timeouts.{detail}"
+        message = f"Provider '{name}' {_TIMED_OUT[detail]} within {limit_s:g} s ({setting})."
+        return GatewayError(504, TIMEOUT, "upstream_timeout", message)
+    if fault is Fault.SATURATED:
+        message = f"Provider '{name}' is used to capacity: {detail} (providers.{name}.pool)."
+        return GatewayError(503, UNAVAILABLE, "overloaded", message, retry_after_s=1.0)
+    return GatewayError(502, UPSTREAM, f"upstream_{fault.value}", f"Provider '{name}' failed: {detail}.")
+
+
+def stream_error(error: dict[str, Any]) -> GatewayError:
+    """The answer where a stream began with `error`, as 502 and otherwise unchanged."""
+    code, param = error.get("code"), error.get("param")
+    return GatewayError(
+        502,
+        str(error.get("type") or UPSTREAM),
+        None if code is None else str(code),
+        str(error.get("message") or "The provider's stream began with an error."),
+        param=None if param is None else str(param),
+    )
+
+
+def own_fields(
+    provider: str,
+    attempts: int,
+    gateway_s: float,
+    upstream_s: float,
+    waited_s: float,
+    request_id: bytes | None,
+) -> bytes:
+    """The header lines that the gateway adds to every answer: who gave it, and what it cost.
+
+    `gateway_s` is the gateway's own share of the time, `upstream_s` that of the providers, `waited_s` the
+    delays between attempts; in `server-timing` they stand in milliseconds. `request_id` is for an answer
+    that has none of the provider's.
+    """
+    lines = (
+        b"x-gateway-provider: %b\r\nx-gateway-attempts: %d\r\nserver-timing: gateway;dur=%.3f, upstream;dur=%.3f"
+        % (
+            provider.encode(),
+            attempts,
+            max(0.0, gateway_s * 1000.0),
+            upstream_s * 1000.0,
+        )
+    )
+    if waited_s:
+        lines += b", backoff;dur=%.3f" % (waited_s * 1000.0)
+    if request_id is not None:
+        lines += b"\r\nx-request-id: " + request_id
+    return lines + b"\r\n"

@@ -1,0 +1,118 @@
+"""A provider's response on its way: held back while an early death can still be cured, then watched.
+
+How long it is held:
+
+    text/event-stream          until the first complete event (comments do not count)
+    application/json, errors   until the body is whole
+    anything else              until the first body byte
+
+and never more than `MAX_HELD` bytes. Coded content (gzip) is opaque: an event cannot be seen in it.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, Final
+
+from gateway.proxy import masking, sse
+
+if TYPE_CHECKING:
+    from gateway.errors import GatewayError
+    from gateway.proxy.ports import ResponseHead
+
+MAX_HELD: Final = 64 * 1024
+_TAIL: Final = 4
+_FIRST_BYTE, _FIRST_EVENT, _WHOLE = range(3)
+
+
+class Look(Enum):
+    """What a held response shows."""
+
+    NOTHING_YET = auto()
+    READY = auto()
+    """It may go out."""
+    EMPTY_STREAM = auto()
+    """An event stream ended without any event."""
+    ERROR_FIRST = auto()
+    """An event stream whose first event is an error of the provider: `error` holds it."""
+    CALLERS_ERROR_FIRST = auto()
+    """... an error that the request itself caused: it is passed on."""
+
+
+class Response:
+    """The response that began with `head`; `bodiless` says that nothing can follow (it answers HEAD)."""
+
+    __slots__ = ("_rule", "_tail", "ends_with_connection", "error", "head", "held", "is_stream")
+
+    def __init__(self, head: ResponseHead, *, bodiless: bool) -> None:
+        self.head = head
+        self.held = b""
+        self.error: dict[str, Any] = {}
+        self._rule = _FIRST_BYTE if bodiless else _rule(head.status, head.content_type, head.content_encoding)
+        self.is_stream = self._rule == _FIRST_EVENT
+        # Neither length nor chunks: the provider's FIN is the end (RFC 9112 section 6.3).
+        self.ends_with_connection = head.content_length is None and head.coding is None
+        self._tail = b""
+
+    def __repr__(self) -> str:
+        return f"<Response {self.head!r} held={len(self.held)}>"
+
+    def hold(self, data: bytes, complete: bool, secrets: tuple[bytes, ...]) -> Look:
+        """Take bytes that have not gone out; `complete` with the last. An error is kept without `secrets`."""
+        self.held = held = self.held + data if self.held else data
+        if self._rule == _FIRST_EVENT:
+            event = sse.first_event(held)
+            if event is not None:
+                return self._look_at(event, secrets)
+            if complete:
+                return Look.EMPTY_STREAM
+            return Look.READY if len(held) > MAX_HELD else Look.NOTHING_YET
+        if complete or len(held) > MAX_HELD or (held and self._rule == _FIRST_BYTE):
+            return Look.READY
+        return Look.NOTHING_YET
+
+    def _look_at(self, event: sse.Event, secrets: tuple[bytes, ...]) -> Look:
+        error = sse.error_of(event._replace(data=masking.masked(event.data, secrets)))
+        if error is None:
+            return Look.READY
+        self.error = error
+        return Look.CALLERS_ERROR_FIRST if sse.is_callers_fault(error) else Look.ERROR_FIRST
+
+    def release(self, secrets: tuple[bytes, ...], complete: bool) -> tuple[list[bytes], bytes]:
+        """The fields and the held bytes, to go out now; where a body is held whole, without `secrets`."""
+        data, self.held = self.held, b""
+        if secrets and self._rule == _WHOLE:
+            return masking.without_secrets(self.head, data, secrets, complete)
+        return self.head.fields, data
+
+    @property
+    def needs_masking(self) -> bool:
+        """What comes after the held bytes must be masked too: an error longer than can be held."""
+        return self._rule == _WHOLE and self.head.content_encoding is None
+
+    def watch(self, data: bytes) -> None:
+        """Look at bytes of a stream as they go out."""
+        keep = MAX_HELD if self.ends_with_connection else _TAIL
+        self._tail = data[-keep:] if len(data) >= keep else (self._tail + data)[-keep:]
+
+    def is_whole(self) -> bool:
+        """The response, all of which has come, was not cut short as far as can be told."""
+        return not (self.is_stream and self.ends_with_connection) or sse.is_terminal(self._tail)
+
+    def error_event(self, error: GatewayError, path: bytes) -> bytes:
+        """What tells the client of a stream that it breaks off; empty where this is no event stream."""
+        if not self.is_stream:
+            return b""
+        return sse.error_event(self._tail, error.object(), responses=path == b"/v1/responses")
+
+
+def _rule(status: int, content_type: bytes, content_encoding: bytes | None) -> int:
+    if status >= 400 or content_type.startswith(b"application/json"):
+        return _WHOLE
+    if status == 204:
+        return _FIRST_BYTE
+    if content_type.startswith(b"text/event-stream") and content_encoding is None:
+        return _FIRST_EVENT
+    if content_type[:17].lower() in (b"text/event-stream", b"application/json"):
+        return _rule(status, content_type.lower(), content_encoding)
+    return _FIRST_BYTE
