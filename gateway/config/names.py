@@ -119,12 +119,12 @@ def field_name(text: str) -> str:
     return text
 
 
-def field_value(text: str) -> str:
-    """Accept the value of a header field: printable US-ASCII, space and tab inside it."""
+def field_value(text: str) -> Secret:
+    """Accept the value of a header field: printable US-ASCII, space and tab inside it. It may be a credential."""
     if _FIELD_VALUE.fullmatch(text) is None:
         rule = "RFC 9110 5.5: printable ASCII, no space at either end"
         raise SensitiveValueError(f"is not a header field value ({rule})")
-    return text
+    return Secret(text)
 
 
 def secret(text: str) -> Secret:

@@ -45,7 +45,7 @@ CountFromZero = Annotated[int, units.whole(0, 1_000_000)]
 Delay = Annotated[float, units.duration()]
 Duration = Annotated[float, units.duration(0.001)]
 FieldName = Annotated[str, names.field_name]
-FieldValue = Annotated[str, names.field_value]
+FieldValue = Annotated[Secret, names.field_value]
 Host = Annotated[str, names.host]
 Key = Annotated[Secret, names.secret]
 Line = Annotated[str, names.line]
@@ -60,10 +60,10 @@ DEFAULT_RETRIES = 3
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the gateway accepts from its clients before it says no.
 
-    max_connections: client connections over all workers; None = 45 % of the descriptor limit.
+    max_connections: client connections of each worker; None = 45 % of the descriptor limit.
     max_body: bytes of one request body.
     max_header: bytes of one head, of a request or of a provider's response.
-    max_buffered: bytes of request bodies held at one time over all requests.
+    max_buffered: bytes of request bodies that each worker holds at one time.
     """
 
     max_connections: Count | None = None
@@ -209,7 +209,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     api_key: sent as the format asks for it; None = no key is sent.
     api_version: of Azure; None = the /openai/v1 routes.
     ca_file: PEM file of authorities to trust; None = those of the system.
-    headers: fields added to each request. Their values may be credentials: never log them.
+    headers: fields added to each request; their values may be credentials.
     max_retries: further attempts after the first, 0 to 100. None: see `retries`.
     fallback_provider: name of the provider that is asked when this one has failed.
     circuit_breaker: None: see `breaker`.

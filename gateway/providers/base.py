@@ -84,7 +84,7 @@ class Provider:
         if settings.api_key is not None:
             lines.append(self.authorize(settings.api_key.reveal()))
         for name, value in settings.headers.items():
-            lines.append(f"{name}: {value}\r\n".encode("latin-1"))
+            lines.append(f"{name}: {value.reveal()}\r\n".encode())
         return b"".join(lines)
 
     def _without_replaced(self, fields: list[bytes]) -> list[bytes]:
@@ -102,6 +102,6 @@ def _secrets(settings: schema.Provider) -> Iterator[bytes]:
         yield settings.api_key.reveal().encode()
     for name, value in settings.headers.items():
         if any(word in name.lower() for word in ("auth", "key", "token", "secret")):
-            credential = value.rpartition(" ")[2]
+            credential = value.reveal().rpartition(" ")[2]
             if len(credential) >= 8:  # shorter ones would be found where they are not meant
-                yield credential.encode("latin-1")
+                yield credential.encode()

@@ -10,8 +10,7 @@ if TYPE_CHECKING:
     from gateway.providers.base import Provider
 
 _OWN: Final = (
-    b"x-gateway-provider: %b\r\nx-gateway-attempts: %d\r\n"
-    b"server-timing: gateway;dur=%.3f, upstream;dur=%.3f"
+    b"x-gateway-provider: %b\r\nx-gateway-attempts: %d\r\nserver-timing: gateway;dur=%.3f, upstream;dur=%.3f"
 )
 _TIMED_OUT: Final = {"first_byte": "sent no response", "idle": "fell silent", "total": "was not done"}
 

@@ -72,7 +72,11 @@ class Service:
     def handle(self, request: Request, client: Client) -> Active | None:
         """Answer `request`, at once or later."""
         path = request.path
-        if path.startswith(b"/v1/models") and path[10:11] in (b"", b"/") and request.method in (b"GET", b"HEAD"):
+        if (
+            path.startswith(b"/v1/models")
+            and path[10:11] in (b"", b"/")
+            and request.method in (b"GET", b"HEAD")
+        ):
             return self._models.answer(path[11:], client, self.new_request_id())
         try:
             route, body = self._route(request)

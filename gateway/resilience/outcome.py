@@ -81,7 +81,10 @@ def of_status(status: int, retry_after_s: float | None = None) -> Result:
 
 
 def of_fault(fault: Fault, error: GatewayError) -> Result:
-    """The result of an attempt that brought no response to pass on; `error` is for the client if it was the last."""
+    """The result of an attempt that brought no response to pass on.
+
+    `error` is what the client gets if it was the last.
+    """
     return Result(_BY_FAULT[fault], error=error)
 
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from gateway._speedups import BackoffCore
-from gateway.errors import RATE_LIMIT, UNAVAILABLE, GatewayError
+from gateway.errors import RATE_LIMIT, TIMEOUT, UNAVAILABLE, GatewayError
 from gateway.resilience.breaker import CircuitBreaker, State, Transition
 from gateway.resilience.outcome import Outcome, Result
 from gateway.resilience.retry import Cooldowns
@@ -86,7 +86,7 @@ class Policy:
 
 
 class Send:
-    """Send to the provider at `index` of the chain, after `delay_s` seconds (then ask `Plan.due` again).
+    """Send to the provider at `index` of the chain: at once, or ask `Plan.due` again after `delay_s` seconds.
 
     `reason` says why, where this is a retry or a fallback; it is empty for the first attempt.
     """
@@ -129,8 +129,9 @@ _SEND_FIRST: Final = Send(0)
 class Plan:
     """The attempts of one request along `chain`, for the upstream `model`.
 
-    No attempt begins after `deadline_s`. Call `first`, then `after` for the result of each attempt, and `due` once a delay is over; when the
-    answer has gone out `finish`, or `release` when nobody wants it any more.
+    Call `first`, then `after` for the result of each attempt, and `due` once a delay is over; when the answer
+    has gone out `finish`, or `release` when nobody wants it any more. No attempt begins at `deadline_s` or
+    later.
     """
 
     __slots__ = ("_at", "_chain", "_model", "_outcome", "_permit", "_retries", "deadline_s")
@@ -151,26 +152,20 @@ class Plan:
         """What to do with a new request."""
         policy = self._chain[0]
         if policy.cooldowns is not None and policy.cooldowns.remaining(self._model, now) > 0.0:
-            return self._refused(now)
-        if policy.breaker is not None:
-            self._permit = policy.acquire(now)
-            if not self._permit:
-                return self._refused(now)
-        return _SEND_FIRST
+            return self._refused_by_cooldown(policy, now)
+        return _SEND_FIRST if self._admitted(policy, now) else self._refused_by_circuit(policy, now)
 
     def due(self, now: float) -> Step:
         """What to do now that the delay of the last `Send` is over: others may have changed the state."""
         policy = self._chain[self._at]
+        if now >= self.deadline_s:
+            return Refuse(_out_of_time(policy.name, self._chain[0].name))
         cooling = policy.cooling_s(self._model, now) > _TIMER_SLACK_S
-        if self._at == 0:
-            if not cooling and policy.breaker is not None:
-                self._permit = policy.acquire(now)
-                cooling = not self._permit
-            if cooling:
-                return self._refused(now)
-        elif cooling and self._at + 1 < len(self._chain):
-            return self._fall_back(now, "cooldown") or _DELIVER
-        return Send(self._at)
+        if self._at > 0:
+            return (self._fall_back(now, "cooldown") if cooling else None) or Send(self._at)
+        if cooling:
+            return self._refused_by_cooldown(policy, now)
+        return Send(0) if self._admitted(policy, now) else self._refused_by_circuit(policy, now)
 
     def after(self, result: Result, now: float, sample: float) -> Step:
         """What to do with the `result` of an attempt."""
@@ -207,9 +202,12 @@ class Plan:
             if wait_s > policy.max_delay_s:
                 return None
             delay_s = max(delay_s, wait_s)
-        if now + delay_s >= self.deadline_s:
+        # Where the delay cannot be used, it is not waited for.
+        if now + delay_s >= self.deadline_s or policy.cooling_s(self._model, now) > delay_s + _TIMER_SLACK_S:
             return None
         if self._at == 0 and policy.is_open(now):
+            return None
+        if delay_s == 0.0 and not self._admitted(policy, now):
             return None
         self._retries += 1
         return Send(self._at, delay_s, reason)
@@ -225,18 +223,24 @@ class Plan:
                 return Send(index, 0.0, reason)
         return None
 
-    def _refused(self, now: float) -> Step:
-        policy = self._chain[0]
-        cooling_s = policy.cooling_s(self._model, now)
-        # Where both hold, an open circuit is the stronger statement: 503 and not 429.
-        by_circuit = cooling_s == 0.0 or policy.is_open(now)
-        fallback = self._fall_back(now, "circuit_open" if by_circuit else "cooldown")
-        if fallback is not None:
-            return fallback
-        if by_circuit:
-            assert policy.breaker is not None
-            return Refuse(_circuit_open(policy.name, policy.breaker.retry_in(now)))
-        return Refuse(_cooling(policy.name, cooling_s))
+    def _refused_by_cooldown(self, policy: Policy, now: float) -> Step:
+        # Where the circuit is open too, that is the stronger statement: 503 and not 429.
+        if policy.is_open(now):
+            return self._refused_by_circuit(policy, now)
+        fallback = self._fall_back(now, "cooldown")
+        return fallback or Refuse(_cooling(policy.name, policy.cooling_s(self._model, now)))
+
+    def _refused_by_circuit(self, policy: Policy, now: float) -> Step:
+        assert policy.breaker is not None
+        fallback = self._fall_back(now, "circuit_open")
+        return fallback or Refuse(_circuit_open(policy.name, policy.breaker.retry_in(now)))
+
+    def _admitted(self, policy: Policy, now: float) -> bool:
+        """Take the permit for an attempt; a fallback's own breaker is bypassed."""
+        if self._at > 0 or policy.breaker is None:
+            return True
+        self._permit = policy.acquire(now)
+        return self._permit != 0
 
     def _record(self, outcome: Outcome, reason: str, now: float) -> None:
         if self._permit:
@@ -246,10 +250,19 @@ class Plan:
 
 
 def _circuit_open(name: str, retry_in_s: float) -> GatewayError:
-    message = f"Provider '{name}' failed repeatedly and its circuit is open; it will be tried again in {retry_in_s:.1f} s."
+    message = (
+        f"Provider '{name}' failed repeatedly and its circuit is open; it will be tried again in"
+        f" {retry_in_s:.1f} s."
+    )
     return GatewayError(503, UNAVAILABLE, "circuit_open", message, retry_after_s=retry_in_s)
 
 
 def _cooling(name: str, remaining_s: float) -> GatewayError:
     message = f"Provider '{name}' asked not to be called again for another {remaining_s:.1f} s."
     return GatewayError(429, RATE_LIMIT, "rate_limit_exceeded", message, retry_after_s=remaining_s)
+
+
+def _out_of_time(name: str, first: str) -> GatewayError:
+    message = f"The time for the request was over before '{name}' could be tried again"
+    message += f" (providers.{first}.timeouts.total)."
+    return GatewayError(504, TIMEOUT, "upstream_timeout", message)

@@ -1,12 +1,14 @@
-"""When a provider may be asked again: the Retry-After that it sends, and the cooldown that follows from it."""
+"""When a provider may be asked again: the Retry-After that it sends, and the cooldown that follows."""
 
 from __future__ import annotations
 
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
 
 MAX_COOLDOWN_S: Final = 300.0
 MAX_COOLED_MODELS: Final = 1024
+MAX_COOLED_NAME: Final = 256
 
 
 def parse_retry_after(
@@ -29,9 +31,11 @@ def parse_retry_after(
         return seconds
     try:
         date = parsedate_to_datetime(retry_after.decode("ascii"))
-        return max(0.0, date.timestamp() - wall_time)
     except (ValueError, TypeError, OverflowError):
         return None
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=UTC)  # asctime-date names no zone, and means UTC
+    return max(0.0, date.timestamp() - wall_time)
 
 
 def _number(text: bytes) -> float | None:
@@ -46,7 +50,8 @@ class Cooldowns:
     """Until when one provider asks to be left alone, for each upstream model.
 
     A cooldown lasts at most `MAX_COOLDOWN_S` and is only ever extended. Model names come from clients, so
-    their number is bounded: the one that ends first makes room.
+    what is kept of them is bounded: the cooldown that ends first makes room, and a name of more than
+    `MAX_COOLED_NAME` characters has none.
     """
 
     __slots__ = ("_until",)
@@ -60,7 +65,7 @@ class Cooldowns:
     def extend(self, model: str, seconds: float, now: float) -> None:
         """Leave `model` alone for `seconds` from `now`, unless it is left alone for longer already."""
         until = now + min(seconds, MAX_COOLDOWN_S)
-        if until <= self._until.get(model, now):
+        if until <= self._until.get(model, now) or len(model) > MAX_COOLED_NAME:
             return
         if model not in self._until and len(self._until) >= MAX_COOLED_MODELS:
             del self._until[min(self._until, key=self._until.__getitem__)]

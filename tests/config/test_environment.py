@@ -72,7 +72,7 @@ def test_every_kind_of_setting_takes_a_variable() -> None:
     assert (config.logging.access, config.logging.level) == (True, "debug")
     assert (provider.format, provider.base_url) == ("openai", "http://h:81/v1")
     assert (provider.timeouts.connect, provider.retry.jitter) == (2.0, 0.5)
-    assert provider.headers == {"X-Mixed": "a-k"}
+    assert provider.headers == {"X-Mixed": Secret("a-k")}
 
 
 def test_a_value_cannot_add_to_the_file() -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import openai
 import pytest
-from sdk.support import Blocking
-
-Connect = Callable[..., Any]
+from clients import Blocking, Connect
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -22,7 +20,11 @@ def sdk(request: pytest.FixtureRequest) -> Iterator[Connect]:
 
         def connect(url: str, **options: Any) -> Any:
             options = {"base_url": f"{url}/v1", "api_key": "sk-client", "max_retries": 0, **options}
-            client: Any = openai.OpenAI(**options) if runner is None else Blocking(openai.AsyncOpenAI(**options), runner)
+            client: Any = (
+                openai.OpenAI(**options)
+                if runner is None
+                else Blocking(openai.AsyncOpenAI(**options), runner)
+            )
             stack.callback(client.close)
             return client
 

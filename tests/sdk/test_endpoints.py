@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 
 import openai
 import pytest
+from clients import HI, MODEL, REPLY, Connect, call, chat
 from harness import running
-from sdk.conftest import Connect
-from sdk.support import HI, MODEL, REPLY, call, chat
 
 from gateway.providers.mock import MockRequest, MockServer
 
@@ -50,9 +49,7 @@ def deltas_of(events: Any) -> str:
 
 CHAT = {"model": MODEL, "messages": HI}
 CALLS = {
-    "chat": Call(
-        "chat.completions.create", CHAT, lambda answer: answer.choices[0].message.content, REPLY
-    ),
+    "chat": Call("chat.completions.create", CHAT, lambda answer: answer.choices[0].message.content, REPLY),
     "chat streamed": Call("chat.completions.create", {**CHAT, "stream": True}, said, REPLY),
     "chat streamed with usage": Call(
         "chat.completions.create",
@@ -111,9 +108,7 @@ CALLS = {
         lambda answer: len(answer.content),
         4096,
     ),
-    "image": Call(
-        "images.generate", {"prompt": "a cat", "n": 2}, lambda answer: len(answer.data), 2
-    ),
+    "image": Call("images.generate", {"prompt": "a cat", "n": 2}, lambda answer: len(answer.data), 2),
     "moderation": Call(
         "moderations.create", {"input": "hi"}, lambda answer: answer.results[0].flagged, False
     ),

@@ -1,4 +1,4 @@
-"""What the tests of this folder share: both SDK clients behind one set of calls, and what is asked of answers."""
+"""The OpenAI SDK in tests: both of its clients behind one set of calls, and what a test asks of an answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import json
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -15,6 +15,9 @@ from harness import Running
 MODEL = "mock-gpt"
 HI: Any = [{"role": "user", "content": "hi"}]
 REPLY = "one two three"
+
+Connect = Callable[..., Any]
+"""Makes a client for a URL; keyword arguments are those of `openai.OpenAI`."""
 
 
 class Blocking:
@@ -77,7 +80,12 @@ def call(client: Any, method: str, **arguments: Any) -> Answer:
 def chat(client: Any, *, stream: bool = False, **arguments: Any) -> Answer:
     """Say hi."""
     return call(
-        client, "chat.completions.create", model=MODEL, messages=HI, **arguments, **({"stream": True} if stream else {})
+        client,
+        "chat.completions.create",
+        model=MODEL,
+        messages=HI,
+        **arguments,
+        **({"stream": True} if stream else {}),
     )
 
 
@@ -97,7 +105,9 @@ def get(gateway: Running, path: str) -> Any:
 
 def health_of(gateway: Running, name: str) -> Any:
     """What /health says of a provider."""
-    return next(provider for provider in get(gateway, "/health")["provider_health"] if provider["name"] == name)
+    return next(
+        provider for provider in get(gateway, "/health")["provider_health"] if provider["name"] == name
+    )
 
 
 class _TakesErrors(urllib.request.HTTPErrorProcessor):
