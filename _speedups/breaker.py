@@ -185,8 +185,8 @@ class BreakerCore:
         return permit & 1 == 1
 
     def is_first_probe(self, permit: Int) -> bool:
-        """Tell whether a permit is that of the first probe since the circuit opened."""
-        return permit & 1 == 1 and permit == int(2.0 * self._cells[_GENERATION] + 3.0)
+        """Tell whether a permit, just given by `acquire`, is of the first probe since the circuit opened."""
+        return permit == int(2.0 * self._cells[_GENERATION] + 3.0)
 
     def state_code(self, now: float) -> int:
         """Return the state at a time: `codes.CLOSED`, `HALF_OPEN` or `OPEN`."""
@@ -305,8 +305,7 @@ class BreakerCore:
 @cython.cfunc
 def _left(end: cython.double, span: cython.double, now: cython.double) -> cython.double:
     """Seconds left of a span of time that ends at `end`, 0.0 when it is over."""
-    # A clock that stepped back makes the span longer. Past twice its length it counts as over, lest it
-    # never end.
+    # A clock that stepped back makes the span longer. Past twice its length it is over, lest it never end.
     left: cython.double = end - now
     return left if 0.0 < left <= 2.0 * span else 0.0
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from gateway.config import schema
 from gateway.resilience.plan import Policy
 
-_VIA = b"via: 1.1 gateway\r\n"
+_VIA: Final = b"via: 1.1 gateway\r\n"
+_BODILESS: Final = (b"GET", b"HEAD", b"DELETE", b"OPTIONS")
+_MIN_SECRET: Final = 8
 
 
 class Inbound(Protocol):
@@ -26,9 +28,12 @@ class Inbound(Protocol):
 class Provider:
     """One upstream. Subclasses say how its format maps targets and sends its key.
 
-    `host`, `port` and `tls` say where to connect. `secrets` are the byte strings that no client may see.
+    `host`, `port` and `tls` say where to connect. `secrets` are the byte strings that no client may see, the
+    longest first, since one may be the beginning of another.
     `chain` are the providers that are asked in turn, this one first; `policies` are theirs. A provider that
     is not wrapped (see `ResilientProvider`) is a chain of itself, with one attempt.
+
+    Raises ValueError for settings that cannot be sent.
     """
 
     def __init__(self, name: str, settings: schema.Provider) -> None:
@@ -40,12 +45,12 @@ class Provider:
         self.host = url.hostname or ""
         self.port = url.port or (443 if self.tls else 80)
         self.base_path = url.path.rstrip("/").encode()
-        self.secrets = tuple(_secrets(settings))
+        self.secrets = tuple(sorted(set(_secrets(settings)), key=len, reverse=True))
         self.policy = Policy(name)
         self.chain: tuple[Provider, ...] = (self,)
         self.policies: tuple[Policy, ...] = (self.policy,)
         self._replaced = frozenset(field.lower().encode() for field in settings.headers) | self.key_fields()
-        self._head_end = self._static_fields(settings, url.netloc.rpartition("@")[2])
+        self._head_end = self._static_fields(settings, url.netloc)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
@@ -68,21 +73,20 @@ class Provider:
         if self._replaced:
             fields = self._without_replaced(fields)
         pieces = [request.method, b" ", self.target(request.target, model), self._head_end, *fields]
-        if length or request.method not in (b"GET", b"HEAD", b"DELETE", b"OPTIONS"):
-            pieces.append(b"content-length: %d\r\n\r\n" % length)
+        if length or request.method not in _BODILESS:
+            pieces.append(b"%bcontent-length: %d\r\n\r\n" % (_VIA, length))
         else:
-            pieces.append(b"\r\n")
+            pieces.append(_VIA + b"\r\n")
         return b"".join(pieces)
 
     def _static_fields(self, settings: schema.Provider, authority: str) -> bytes:
-        lines = [
-            b" HTTP/1.1\r\nhost: ",
-            authority.encode("idna" if not authority.isascii() else "ascii"),
-            b"\r\n",
-            _VIA,
-        ]
+        lines = [f" HTTP/1.1\r\nhost: {authority}\r\n".encode()]
         if settings.api_key is not None:
-            lines.append(self.authorize(settings.api_key.reveal()))
+            line = self.authorize(settings.api_key.reveal())
+            if line.partition(b":")[0] in self._replaced:
+                field = line.partition(b":")[0].decode()
+                raise ValueError(f"headers and api_key both set {field} (leave one of them out)")
+            lines.append(line)
         for name, value in settings.headers.items():
             lines.append(f"{name}: {value.reveal()}\r\n".encode())
         return b"".join(lines)
@@ -97,11 +101,12 @@ class Provider:
 
 
 def _secrets(settings: schema.Provider) -> Iterator[bytes]:
-    """The key, and the values of added fields whose names say that they are credentials."""
-    if settings.api_key is not None:
-        yield settings.api_key.reveal().encode()
+    """The key, and the values of added fields whose names say that they are credentials.
+
+    Short ones ("none", "EMPTY") are no secrets, and would be found where they are not meant.
+    """
+    credentials = [] if settings.api_key is None else [settings.api_key.reveal()]
     for name, value in settings.headers.items():
         if any(word in name.lower() for word in ("auth", "key", "token", "secret")):
-            credential = value.reveal().rpartition(" ")[2]
-            if len(credential) >= 8:  # shorter ones would be found where they are not meant
-                yield credential.encode()
+            credentials.append(value.reveal().rpartition(" ")[2])
+    return (credential.encode() for credential in credentials if len(credential) >= _MIN_SECRET)

@@ -1,10 +1,12 @@
 """No provider's key reaches a client, not even where the provider echoes it in an error.
 
-A key is replaced by as many asterisks, so that no length changes.
+A key is replaced by as many asterisks, so that no length changes. Content in a coding other than gzip and
+deflate, or of more than 1 MiB, cannot be looked into.
 """
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from typing import TYPE_CHECKING, Final
 
@@ -86,12 +88,12 @@ class MaskingClient:
 def _inflated(data: bytes, content_encoding: bytes) -> bytes | None:
     if content_encoding.strip().lower() not in (b"gzip", b"x-gzip", b"deflate"):
         return None
-    inflate = zlib.decompressobj(wbits=47)  # 32 + 15: a gzip or a zlib header
-    try:
-        text = inflate.decompress(data, _MAX_INFLATED)
-    except zlib.error:
-        return None
-    return None if inflate.unconsumed_tail else text
+    for wbits in (47, -15):  # 32 + 15: a gzip or a zlib header; some call it deflate that has none
+        inflate = zlib.decompressobj(wbits)
+        with contextlib.suppress(zlib.error):
+            text = inflate.decompress(data, _MAX_INFLATED)
+            return None if inflate.unconsumed_tail else text
+    return None
 
 
 def _without_field(fields: list[bytes], name: bytes) -> list[bytes]:

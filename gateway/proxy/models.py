@@ -2,7 +2,7 @@
 
 A provider's list is asked for at most once in `FRESH_S`; one that does not answer keeps its last list. A
 model stands under the name by which a request reaches it: its own where that is routed to its provider,
-else `provider/model`.
+else `provider/model`; one that no name leads to is left out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
 import msgspec
-import orjson
 
 from gateway.errors import ConnectError, Fault
 from gateway.routing.model_router import model_not_found
@@ -58,16 +57,16 @@ class ModelList:
                 return
             answer = models[wanted]
         fields += (b"content-type: application/json\r\n", *client.date_field())
-        client.respond(200, fields, orjson.dumps(answer))
+        client.respond(200, fields, msgspec.json.encode(answer))
 
     async def _refresh(self) -> None:
         now = self._clock()
-        for provider, policy in self._router.providers:
+        for provider in self._router.providers:
             name = provider.name
             is_due = now - self._asked_at.get(name, -FRESH_S) >= FRESH_S
-            if name not in self._asking and is_due and not policy.is_open(now):
+            if name not in self._asking and is_due and not provider.policy.is_open(now):
                 self._asked_at[name] = now
-                task = asyncio.get_running_loop().create_task(self._ask(provider))
+                task = asyncio.get_running_loop().create_task(self._ask(provider.chain[0]))
                 self._asking[name] = task
                 task.add_done_callback(functools.partial(self._asked, name))
         if self._asking:
@@ -93,19 +92,20 @@ class ModelList:
             route = self._router.route(name)
             assert route is not None
             models[name] = {"id": name, "object": "model", "created": 0, "owned_by": route.chain[0].name}
-        for provider, _ in self._router.providers:
+        for provider in self._router.providers:
             for model in self._lists.get(provider.name, ()):
-                name = self._public_name(provider.name, model["id"])
-                models.setdefault(
-                    name, {"object": "model", "created": 0, "owned_by": provider.name, **model, "id": name}
-                )
+                public = self._public_name(provider.name, model["id"])
+                if public is not None:
+                    defaults = {"object": "model", "created": 0, "owned_by": provider.name}
+                    models.setdefault(public, {**defaults, **model, "id": public})
         return models
 
-    def _public_name(self, provider: str, model: str) -> str:
-        route = self._router.route(model)
-        if route is not None and route.chain[0].name == provider and route.model == model:
-            return model
-        return f"{provider}/{model}"
+    def _public_name(self, provider: str, model: str) -> str | None:
+        for name in (model, f"{provider}/{model}"):
+            route = self._router.route(name)
+            if route is not None and route.chain[0].name == provider and route.model == model:
+                return name
+        return None
 
 
 class _Answering:
@@ -185,13 +185,17 @@ class _Fetch:
             self._done.set_exception(error)
 
 
+class _List(msgspec.Struct):
+    data: list[dict[str, msgspec.Raw]]
+
+
+_decode_list: Final = msgspec.json.Decoder(_List).decode
+_decode_text: Final = msgspec.json.Decoder(str).decode
+
+
 def _parse(body: bytes) -> list[Model]:
-    """The models of a list in the OpenAI shape. Raises ValueError for anything else."""
+    """The models of a list in the OpenAI shape, members as they came. Raises ValueError for anything else."""
     try:
-        answer = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise ValueError("not JSON") from None
-    data = answer.get("data") if isinstance(answer, dict) else None
-    if not isinstance(data, list):
-        raise ValueError("not a list of models")
-    return [model for model in data if isinstance(model, dict) and isinstance(model.get("id"), str)]
+        return [{**members, "id": _decode_text(members["id"])} for members in _decode_list(body).data]
+    except (msgspec.DecodeError, KeyError, RecursionError, UnicodeDecodeError):
+        raise ValueError("not a list of models") from None

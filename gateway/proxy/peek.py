@@ -13,15 +13,14 @@ import msgspec
 
 from gateway.errors import GatewayError, bad_request
 
-# Where a body must be a JSON object; elsewhere one in which no model can be read goes to the default provider.
+# Where a body must be a JSON object; elsewhere one that names no model goes to the default provider.
 STRICT_PATHS: Final = frozenset(
     {b"/v1/chat/completions", b"/v1/completions", b"/v1/embeddings", b"/v1/responses"}
 )
-_BOUNDARY: Final = re.compile(rb'boundary=(?:"([^"]{1,200})"|([^\s;,"]{1,200}))', re.IGNORECASE).search
-_NAMED_MODEL: Final = re.compile(
-    rb'^content-disposition:[^\r\n]*;[ \t]*name=(?:"model"|model)[ \t]*(?:;|\r|$)',
-    re.IGNORECASE | re.MULTILINE,
-).search
+_BOUNDARY: Final = re.compile(rb';\s*boundary=(?:"([^"]{1,200})"|([^\s;"]{1,200}))', re.IGNORECASE).search
+_DISPOSITION: Final = re.compile(rb"^content-disposition:[^\r\n]*", re.IGNORECASE | re.MULTILINE).search
+_PARAMETERS: Final = re.compile(rb';[ \t]*([^=;\s]+)=(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))').findall
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]").search
 _MAX_PARTS: Final = 64
 _MAX_PART_HEAD: Final = 8192
 
@@ -63,12 +62,18 @@ def model_of(path: bytes, content_type: bytes | None, body: bytes) -> str | None
 
 
 def with_model(content_type: bytes | None, body: bytes, model: str) -> bytes:
-    """`body`, in which `model_of` found a model, naming `model` instead; all other members as they came."""
+    """`body`, in which `model_of` found a model, naming `model` instead; all other members as they came.
+
+    Raises GatewayError (400) for JSON whose member names are not UTF-8: those `model_of` does not look at.
+    """
     if content_type is not None and content_type[:19].lower() == b"multipart/form-data":
         field = _find_model_field(content_type, body)
-        assert field is not None
-        return body[: field.start] + model.encode() + body[field.end :]
-    members = _decode_members(body)
+        if field is not None:  # else JSON that was only declared a form, on a strict path
+            return body[: field.start] + model.encode() + body[field.end :]
+    try:
+        members = _decode_members(body)
+    except _UNREADABLE as error:
+        raise _refusal(body, error) from None
     members["model"] = msgspec.Raw(msgspec.json.encode(model))
     return msgspec.json.encode(members)
 
@@ -82,7 +87,13 @@ def _refusal(body: bytes, error: Exception) -> GatewayError:
         return bad_request("The request body is empty; it must be a JSON object.")
     if isinstance(error, RecursionError):
         return bad_request("The request body is nested too deeply.")
-    return bad_request(f"The request body is not valid JSON: {error}.")
+    if isinstance(error, UnicodeDecodeError):
+        return bad_request("The request body is not valid UTF-8.")
+    detail = str(error)
+    if detail == "Input data was truncated" and _SURROGATE(body):
+        # msgspec says this of either.
+        detail = "it is cut short, or has half of a surrogate pair (RFC 8259 section 8.2)"
+    return bad_request(f"The request body is not valid JSON: {detail}.")
 
 
 class _Field(NamedTuple):
@@ -103,16 +114,23 @@ def _find_model_field(content_type: bytes, body: bytes) -> _Field | None:
     delimiter = b"--" + (match[1] or match[2])
     at = body.find(delimiter)
     for _ in range(_MAX_PARTS):
-        if at < 0:
-            return None
         head_start = at + len(delimiter)
+        if at < 0 or body.startswith(b"--", head_start):
+            return None
         head_end = body.find(b"\r\n\r\n", head_start, head_start + _MAX_PART_HEAD)
         if head_end < 0:
             return None
         next_part = body.find(b"\r\n" + delimiter, head_end + 2)
         if next_part < 0:
             return None
-        if _NAMED_MODEL(body, head_start, head_end + 2):
+        if _name_of(body[head_start:head_end]) == b"model":
             return _Field(min(head_end + 4, next_part), next_part)
         at = next_part + 2
     return None
+
+
+def _name_of(head: bytes) -> bytes | None:
+    """The name of a form's field, out of the head of its part (RFC 7578 section 4.2)."""
+    line = _DISPOSITION(head)
+    parameters = _PARAMETERS(line[0]) if line is not None else ()
+    return next((quoted or plain for name, quoted, plain in parameters if name.lower() == b"name"), None)

@@ -107,12 +107,9 @@ class Response:
 
 
 def _rule(status: int, content_type: bytes, content_encoding: bytes | None) -> int:
-    if status >= 400 or content_type.startswith(b"application/json"):
+    kind = content_type[:17].lower()
+    if status >= 400 or kind.startswith(b"application/json"):
         return _WHOLE
-    if status == 204:
-        return _FIRST_BYTE
-    if content_type.startswith(b"text/event-stream") and content_encoding is None:
+    if kind == b"text/event-stream" and status == 200 and content_encoding is None:
         return _FIRST_EVENT
-    if content_type[:17].lower() in (b"text/event-stream", b"application/json"):
-        return _rule(status, content_type.lower(), content_encoding)
     return _FIRST_BYTE

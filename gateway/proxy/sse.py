@@ -16,8 +16,13 @@ _BLANK_LINE: Final = rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)"
 _EVENT_END: Final = re.compile(_BLANK_LINE)
 _AT_EVENT_END: Final = re.compile(_BLANK_LINE + rb"\Z")
 _LINES: Final = re.compile(rb"\r\n|\n|\r")
-_TERMINAL_TYPES: Final = frozenset(
-    {"response.completed", "response.failed", "response.incomplete", "message_stop", "error"}
+# A tuple, because what is looked for in it need not be hashable.
+_TERMINAL_TYPES: Final = (
+    "response.completed",
+    "response.failed",
+    "response.incomplete",
+    "message_stop",
+    "error",
 )
 
 
@@ -65,10 +70,8 @@ def error_of(event: Event) -> dict[str, Any] | None:
     if not isinstance(payload, dict):
         return {"message": event.data.decode("utf-8", "replace")} if event.name == "error" else None
     error = payload.get("error")
-    if isinstance(error, dict):
-        return error
     if error:
-        return {"message": str(error)}
+        return error if isinstance(error, dict) else {"message": str(error)}
     if payload.get("type") == "error" or event.name == "error":
         return {key: value for key, value in payload.items() if key != "type"}
     return None
@@ -85,13 +88,15 @@ def is_callers_fault(error: dict[str, Any]) -> bool:
 
 
 def is_terminal(tail: bytes) -> bool:
-    """`tail`, the end of a stream, ends with an event that ends the answer, and with that event complete."""
+    """The last event in `tail`, the end of a stream, ends the answer, and nothing unfinished follows it.
+
+    Such an event is `[DONE]`, an error, the last one of the Responses or the Messages API, a choice's
+    `finish_reason`, or the usage that may come after it (chunks of chat and completions).
+    """
     if not ends_between_events(tail):
         return False
-    blocks = [block for block in _EVENT_END.split(tail) if block.strip()]
-    if not blocks:
-        return False
-    event = parse_event(blocks[-1])
+    events = (parse_event(block) for block in reversed(_EVENT_END.split(tail)))
+    event = next((event for event in events if event is not None), None)
     if event is None:
         return False
     if event.data.strip() == b"[DONE]" or event.name in _TERMINAL_TYPES:
@@ -102,7 +107,11 @@ def is_terminal(tail: bytes) -> bool:
     if payload.get("type") in _TERMINAL_TYPES or payload.get("error"):
         return True
     choices = payload.get("choices")
-    return isinstance(choices, list) and any(isinstance(c, dict) and c.get("finish_reason") for c in choices)
+    if not isinstance(choices, list):
+        return False
+    if not choices:
+        return bool(payload.get("usage"))
+    return any(isinstance(choice, dict) and choice.get("finish_reason") for choice in choices)
 
 
 def ends_between_events(tail: bytes) -> bool:
@@ -115,9 +124,10 @@ def error_event(tail: bytes, error: dict[str, Any], *, responses: bool) -> bytes
 
     `responses` is for the Responses API, whose events are named and flat.
     """
-    end = b"" if ends_between_events(tail) else b"\n" if tail.endswith((b"\n", b"\r")) else b"\n\n"
+    # After CR one LF would only complete a CRLF.
+    end = b"" if ends_between_events(tail) else b"\n" if tail.endswith(b"\n") else b"\n\n"
     if responses:
-        return end + b"event: error\ndata: " + orjson.dumps({"type": "error", **error}) + b"\n\n"
+        return end + b"event: error\ndata: " + orjson.dumps({**error, "type": "error"}) + b"\n\n"
     return end + b"data: " + orjson.dumps({"error": error}) + b"\n\n"
 
 

@@ -12,12 +12,11 @@ from typing import Final
 
 from gateway.config import schema
 from gateway.errors import INVALID_REQUEST, GatewayError
-from gateway.providers.base import Provider
 from gateway.providers.resilient import Routable
-from gateway.resilience.plan import Policy
 
 OTHER: Final = "other"
-_MAX_REMEMBERED: Final = 4096
+MAX_REMEMBERED: Final = 4096
+MAX_REMEMBERED_NAME: Final = 256
 _MAX_NAME_SHOWN: Final = 200
 
 
@@ -31,8 +30,8 @@ class Route:
     __slots__ = ("chain", "label", "model", "policies", "renamed")
 
     def __init__(self, provider: Routable, model: str, renamed: bool, label: str) -> None:
-        self.chain: tuple[Provider, ...] = provider.chain
-        self.policies: tuple[Policy, ...] = provider.policies
+        self.chain = provider.chain
+        self.policies = provider.policies
         self.model = model
         self.renamed = renamed
         self.label = label
@@ -70,9 +69,9 @@ class ModelRouter:
         return list(self._exact)
 
     @property
-    def providers(self) -> list[tuple[Provider, Policy]]:
-        """Every provider with its policy, in the order of the file."""
-        return [(provider.chain[0], provider.policies[0]) for provider in self._providers.values()]
+    def providers(self) -> list[Routable]:
+        """Every provider, in the order of the file."""
+        return list(self._providers.values())
 
     def nameless(self) -> Route:
         """The route of a request that names no model."""
@@ -83,9 +82,9 @@ class ModelRouter:
         route = self._exact.get(name) or self._remembered.get(name)
         if route is None:
             route = self._find(name)
-            if route is not None:
-                # Names come from clients: what is remembered of them is bounded.
-                if len(self._remembered) >= _MAX_REMEMBERED:
+            # Names come from clients: what is remembered of them is bounded.
+            if route is not None and len(name) <= MAX_REMEMBERED_NAME:
+                if len(self._remembered) >= MAX_REMEMBERED:
                     self._remembered.clear()
                 self._remembered[name] = route
         return route
@@ -112,4 +111,7 @@ def model_not_found(name: str) -> GatewayError:
 
 
 def _compile(pattern: str) -> re.Pattern[str]:
-    return re.compile(".*?".join(re.escape(part) for part in re.split(r"\*+", pattern)), re.DOTALL)
+    first, *middle, last = map(re.escape, re.split(r"\*+", pattern))
+    # Atomic groups take the first place of each part and never another one: where that one does not lead to a
+    # fit none does, and to try them all would take a time that grows with a power of the name's length.
+    return re.compile(first + "".join(f"(?>.*?{part})" for part in middle) + ".*" + last, re.DOTALL)

@@ -4,69 +4,79 @@ The reader does no I/O. `feed` takes bytes in any split; whole requests stand in
 wrong stands in `refusal`, is final, and belongs after the answers to what is ready.
 
 The parser has no limit of its own for the head, for chunk extensions or for trailers, so the reader counts.
+It counts reads, for counting fields would cost more than parsing them: a head that begins behind another
+request in one read may be up to twice as long as `max_header`, any other may not.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from time import monotonic
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import httptools
 
 from gateway.errors import GatewayError, bad_request, overloaded, refused
-from gateway.server.request import Request, too_large
+from gateway.server.request import METHODS, Request, too_large
 
 if TYPE_CHECKING:
     from gateway.server.site import Site
 
 MAX_PIPELINED: Final = 256
+_MAX_PARTS: Final = 1024
+_FRAMING_PER_BYTE: Final = 16
 
 
-class _RefusedError(Exception):
-    """Raised inside a parser callback to stop the parser; `refusal` says why."""
+class _StopError(Exception):
+    """Raised inside a parser callback to stop the parser."""
 
 
 class RequestReader:
     """Reads requests for one connection, under the limits and the admission rules of `site`.
 
-    `deadline_s` is when the request being read must be there (head, then body), in seconds of the monotonic
-    clock. `continue_due` is set when the client waits for `100 Continue` before it sends the body.
-    `ended` says that nothing after what is in `ready` may be read.
+    `deadline_s` is when the request being read must be there (head, then body), in seconds of the site's
+    clock; that of the first head is set from outside, for it counts from accept. `continue_due` is set when
+    the client waits for `100 Continue` before it sends the body. `ended` says that nothing after what is in
+    `ready` may be read. `refused` is the request that `refusal` is about, as far as it was read.
     """
 
     __slots__ = (
         # connection
+        "_begun",
+        "_clock",
         "_parser",
         "_site",
-        "continue_due",
+        "_continue_due",
         "deadline_s",
         "ended",
         "ready",
         "refusal",
+        "refused",
         # request
         "_body_size",
+        "_framing_size",
         "_head_size",
         "_in_head",
         "_now",
         "_parts",
-        "_silent_size",
         "request",
     )
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._clock = site.clock
         self._parser = httptools.HttpRequestParser(self)
+        self._begun = False
+        self._continue_due = False
+        self.deadline_s = 0.0
+        self.ended = False
         self.ready: deque[Request] = deque()
         self.refusal: GatewayError | None = None
-        self.ended = False
-        self.continue_due = False
-        self.deadline_s = 0.0
+        self.refused: Request | None = None
         self.request: Request | None = None
         self._parts: list[bytes] = []
         self._body_size = 0
         self._head_size = 0
-        self._silent_size = 0
+        self._framing_size = 0
         self._in_head = True
         self._now = 0.0
 
@@ -82,15 +92,26 @@ class RequestReader:
         """Take bytes in. After `ended` they are thrown away."""
         if self.ended:
             return
-        self._now = monotonic()
-        if self._in_head:
-            room = self._site.limits.max_header - self._head_size
-            if len(data) > room:
-                self._feed_in_parts(data, room)
-                return
-            # Headers complete sets it back; so a head that begins behind another message counts from 0.
-            self._head_size += len(data)
+        self._now = self._clock()
+        if not self._in_head:
+            self._feed_body(data)
+            return
+        room = self._site.limits.max_header - self._head_size
+        if len(data) > room:
+            self._feed_in_parts(data, room)
+            return
+        self._head_size += len(data)  # the end of the head sets it back
         self._parse(data)
+
+    def take_continue(self) -> bool:
+        """Whether the client waits for `100 Continue` and has sent nothing of its body so far; asked once."""
+        due, self._continue_due = self._continue_due, False
+        return due and not self._body_size
+
+    def restart_clock(self, now: float) -> None:
+        """The time until now was not the client's: give it the whole of it again."""
+        timeouts = self._site.timeouts
+        self.deadline_s = now + (timeouts.header if self._in_head else timeouts.body)
 
     def drop(self) -> None:
         """Forget what is half read, and give its bytes back to the common limit."""
@@ -101,80 +122,104 @@ class RequestReader:
 
     def refuse(self, error: GatewayError) -> None:
         """Take no more: `error` is the last answer on this connection."""
+        request = self.request
+        if request is not None and request.target:
+            # So much is known even of a head that was not parsed to its end.
+            request.method = self._parser.get_method()
+            request.path = request.path or request.target
         self.refusal = error
+        self.refused = request
         self.ended = True
         self.drop()
 
+    # -- feeding the parser
+
     def _feed_in_parts(self, data: bytes, room: int) -> None:
+        room = max(0, room)
         self._head_size = limit = self._site.limits.max_header
         self._parse(data[:room])
-        if self.ended:
+        if self._head_size < limit or not self._in_head:
+            self.feed(data[room:])
+        elif not self.ended:
+            self.refuse(_head_too_large(self.request, limit))
+
+    def _feed_body(self, data: bytes) -> None:
+        request = self.request
+        size = self._body_size
+        self._parse(data)
+        if self.request is not request or self.ended:
             return
-        if self._in_head and self._head_size == limit:
-            if self.request is None or not self.request.seen_field:
-                self.refuse(refused(414, "uri_too_long", f"The request line is longer than {limit} bytes."))
-            else:
-                self.refuse(_head_too_large(limit))
-            return
-        self.feed(data[room:])
+        limit = self._site.limits.max_header
+        self._framing_size += len(data) - (self._body_size - size)
+        if self._framing_size > limit + _FRAMING_PER_BYTE * self._body_size:
+            message = f"Chunk extensions and trailers are larger than {limit} bytes (server.limits.max_header)."
+            self.refuse(refused(431, "header_too_large", message))
+        elif len(self._parts) > _MAX_PARTS:
+            # Tiny chunks take many times their size as objects, which no limit would see.
+            self._parts = [b"".join(self._parts)]
 
     def _parse(self, data: bytes) -> None:
-        size = self._body_size
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._replay_without_upgrade(data[upgrade.args[0] :])
-            return
-        except httptools.HttpParserError as error:
-            self._parse_failed(error)
-            return
-        if not self._in_head and self._body_size == size:
-            self._silent_size += len(data)
-            if self._silent_size > self._site.limits.max_header:
-                self.refuse(_head_too_large(self._site.limits.max_header))
+        while data:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = self._without_upgrade() + data[upgrade.args[0] :]
+            except httptools.HttpParserError as error:
+                self._parse_failed(error)
+                return
+            else:
+                return
+
+    def _without_upgrade(self) -> bytes:
+        """Make a request whose Upgrade we do not speak be parsed as if it had not asked: its head for that.
+
+        RFC 9110 section 7.8. The parser stops behind such a head and would leave the body to be taken for
+        the next request.
+        """
+        request = self.request
+        assert request is not None
+        self._parser = httptools.HttpRequestParser(self)
+        self._in_head = True
+        return request.head_without_upgrade()
 
     def _parse_failed(self, error: httptools.HttpParserError) -> None:
         if self.refusal is not None:
             self.refuse(self.refusal)
         elif self.request is None and self.ready and not self.ready[-1].keep_alive:
             self.ended = True  # bytes behind `Connection: close`: that request is answered, they are not
+        elif isinstance(error, httptools.HttpParserCallbackError):
+            raise error  # a defect of ours
         elif isinstance(error, httptools.HttpParserInvalidMethodError):
-            self.refuse(
-                bad_request("The request does not begin with a known method.", code="malformed_request")
-            )
+            # The parser stops at the first byte that fits no method: FOO and a TLS handshake look the same.
+            known = ", ".join(sorted(method.decode() for method in METHODS))
+            message = f"The request does not begin with a method that is known here ({known})."
+            self.refuse(refused(501, "unsupported_method", message))
+        elif self._parser.get_method() == b"PRI":
+            self.refuse(refused(505, "http_version_not_supported", "HTTP/2 is not spoken here; use HTTP/1.1."))
         else:
             self.refuse(bad_request(f"The request is not valid HTTP/1.1: {error}.", code="malformed_request"))
-
-    def _replay_without_upgrade(self, rest: bytes) -> None:
-        """Serve a request whose Upgrade we do not speak as if it had not asked (RFC 9110 section 7.8).
-
-        The parser stops behind such a head and leaves the body unparsed, so it gets the head once more,
-        without the field, and then the rest.
-        """
-        request = cast(Request, self.request)
-        self.request = None
-        self._in_head = True
-        self._parser = httptools.HttpRequestParser(self)
-        self._parse(request.head_without_upgrade())
-        if rest:
-            self.feed(rest)
 
     # -- parser callbacks
 
     def on_message_begin(self) -> None:
         self.request = Request()
-        self.deadline_s = self._now + self._site.timeouts.header
+        if self._begun:
+            self.deadline_s = self._now + self._site.timeouts.header
+        else:
+            self._begun = True
 
     def on_url(self, url: bytes) -> None:
-        request = cast(Request, self.request)
-        request.target += url
+        assert self.request is not None
+        self.request.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:  # else a trailer field: never merged into the header
-            cast(Request, self.request).add_field(name, value)
+            assert self.request is not None
+            self.request.add_field(name, value)
 
     def on_headers_complete(self) -> None:
-        request = cast(Request, self.request)
+        request = self.request
+        assert request is not None
         site = self._site
         parser = self._parser
         request.method = parser.get_method()
@@ -182,13 +227,13 @@ class RequestReader:
             request
         )
         if self.refusal is not None:
-            raise _RefusedError
+            raise _StopError
         self._in_head = False
         self._head_size = 0
-        self._silent_size = 0
+        self._framing_size = 0
         self.deadline_s = self._now + site.timeouts.body
         if request.expect is not None and request.minor:
-            self.continue_due = True
+            self._continue_due = True
 
     def on_body(self, data: bytes) -> None:
         site = self._site
@@ -198,17 +243,18 @@ class RequestReader:
         site.buffered += size
         if self._body_size > site.limits.max_body:
             self.refusal = too_large(site.limits.max_body)
-            raise _RefusedError
+            raise _StopError
         if site.buffered > site.limits.max_buffered:
             self.refusal = overloaded(
                 "The gateway holds all the request bytes it may (server.limits.max_buffered)."
             )
-            raise _RefusedError
+            raise _StopError
 
     def on_message_complete(self) -> None:
         if self._parser.should_upgrade():
             return  # the parser's word for "stopped behind the head"
-        request = cast(Request, self.request)
+        request = self.request
+        assert request is not None
         parts = self._parts
         if parts:
             request.body = parts[0] if len(parts) == 1 else b"".join(parts)
@@ -218,13 +264,19 @@ class RequestReader:
         self.request = None
         self._in_head = True
         self._head_size = 0
-        self.continue_due = False
+        self._continue_due = False
         self.ready.append(request)
         if len(self.ready) > MAX_PIPELINED:
-            self.refusal = overloaded(f"More than {MAX_PIPELINED} requests are pipelined on one connection.")
-            raise _RefusedError
+            # What is unanswered when a connection closes a client may send again (RFC 9112 section 9.3.2).
+            request.keep_alive = False
+            raise _StopError
 
 
-def _head_too_large(limit: int) -> GatewayError:
+def _head_too_large(request: Request | None, limit: int) -> GatewayError:
+    if request is None:
+        return bad_request("There are only empty lines where a request should be.", code="malformed_request")
+    if 2 * len(request.target) > limit:
+        message = f"The request line is too long: a header may have {limit} bytes (server.limits.max_header)."
+        return refused(414, "uri_too_long", message)
     message = f"The header of the request is larger than {limit} bytes (server.limits.max_header)."
     return refused(431, "header_too_large", message)

@@ -17,9 +17,13 @@ _ALLOW: Final = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 # uri-host [":" port] of RFC 3986: no userinfo, no path, no blank.
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-fvV:.]+\])(?::[0-9]*)?").fullmatch
-_ABSOLUTE: Final = re.compile(rb"https?://([^/?#]*)(/?[^#]*)", re.IGNORECASE).fullmatch
+_ABSOLUTE: Final = re.compile(rb"https?://([^/?#]+)(/?[^#]*)", re.IGNORECASE).fullmatch
+# Plain, percent-encoded, behind a backslash, and with a path parameter ("/..;x/"), as various servers read it.
 _SLASH: Final = rb"(?:/|\\|%2f|%5c)"
-_DOT_SEGMENT: Final = re.compile(_SLASH + rb"(?:\.|%2e){1,2}(?:" + _SLASH + rb"|$)", re.IGNORECASE).search
+_DOT_SEGMENT: Final = re.compile(
+    _SLASH + rb"(?:\.|%2e){1,2}(?:" + _SLASH + rb"|;|%3b|$)", re.IGNORECASE
+).search
+_MAX_LENGTH_BYTES: Final = 20  # 2 ** 64 has as many digits
 
 # What is done with a field besides passing it on; every name that is not here is end-to-end and passed on.
 _DROP, _HOST_FIELD, _LENGTH, _CODING, _CONNECTION, _EXPECT = range(6)
@@ -38,6 +42,7 @@ _KNOWN: Final = {
     b"forwarded": _DROP,
     b"x-real-ip": _DROP,
     b"upgrade": _DROP,
+    b"http2-settings": _DROP,
     b"host": _HOST_FIELD,
     b"content-length": _LENGTH,
     b"transfer-encoding": _CODING,
@@ -109,9 +114,8 @@ class Request:
         lower = name.lower()
         kind = _KNOWN.get(lower)
         if kind is None:
-            if lower.startswith(b"x-forwarded-"):
-                return
-            self.fields += (name, b": ", value, b"\r\n")
+            if lower[:12] != b"x-forwarded-":
+                self.fields += (name, b": ", value, b"\r\n")
         elif kind == _TYPE:
             self.content_type = value
             self.fields += (name, b": ", value, b"\r\n")
@@ -128,10 +132,11 @@ class Request:
             self._add_rare(kind, name, value)
 
     def _add_rare(self, kind: int, name: bytes, value: bytes) -> None:
+        value = value.rstrip(b" \t")  # the parser leaves it there
         if kind == _CODING:
             self.coding = value if self.coding is None else self.coding + b"," + value
         elif kind == _EXPECT:
-            self.expect = value
+            self.expect = value if self.expect is None else self.expect + b"," + value
         elif kind == _API_KEY:
             self.api_key = value
         else:
@@ -142,9 +147,9 @@ class Request:
             self.fields += (name, b": ", value, b"\r\n")
 
     @property
-    def seen_field(self) -> bool:
-        """A header field was read, so the request line is behind us."""
-        return bool(self.fields or self.hosts or self.content_length or self.authorization)
+    def is_messages(self) -> bool:
+        """It is for Anthropic's Messages API, whose keys and errors look different."""
+        return self.path.startswith(b"/v1/messages")
 
     def head_without_upgrade(self) -> bytes:
         """The head as it was checked, without Upgrade: a form in which the parser goes on to the body."""
@@ -182,7 +187,7 @@ class Request:
             return problem
         if self.expect is not None and self.expect.lower() != b"100-continue":
             return refused(417, "expectation_failed", "The only expectation understood is 100-continue.")
-        if self.connection is not None:
+        if self.connection is not None and self.connection != b"keep-alive":
             self._drop_connection_fields(self.connection)
         return None
 
@@ -221,7 +226,7 @@ class Request:
             return bad_request(
                 "There must be exactly one Host field (RFC 9112 section 3.2).", code="invalid_host"
             )
-        if not _HOST(self.host):
+        if not _HOST(self.host) and not _HOST(self.host.rstrip(b" \t")):
             return bad_request("The Host field is not a host with an optional port.", code="invalid_host")
         return None
 
@@ -229,20 +234,22 @@ class Request:
         if self.coding is not None:
             if not self.minor:
                 return bad_request("HTTP/1.0 has no Transfer-Encoding.", code="invalid_framing")
-            if self.coding.strip().lower() != b"chunked":
-                return refused(
-                    501, "unsupported_transfer_coding", "The only transfer coding understood is chunked."
+            return _check_coding(self.coding)
+        if self.content_length is not None:
+            if len(self.content_length) > _MAX_LENGTH_BYTES:
+                return bad_request(
+                    f"The Content-Length field is longer than {_MAX_LENGTH_BYTES} bytes.", code="invalid_framing"
                 )
-        elif self.content_length is not None and int(self.content_length) > max_body:
-            return too_large(max_body)
+            if int(self.content_length) > max_body:
+                return too_large(max_body)
         return None
 
     def _drop_connection_fields(self, connection: bytes) -> None:
         named = {token.strip().lower() for token in connection.split(b",")}
         if b"close" in named:
             self.keep_alive = False
-        named -= {b"close", b"keep-alive", b"upgrade", b"", b"content-type"}
-        if named:
+        named.discard(b"content-type")  # a body without its type would be another request
+        if not named <= {b"close", b"keep-alive", b"upgrade"}:
             fields = self.fields
             self.fields = [
                 piece
@@ -250,6 +257,16 @@ class Request:
                 if fields[start].lower() not in named
                 for piece in fields[start : start + 4]
             ]
+
+
+def _check_coding(coding: bytes) -> GatewayError | None:
+    *others, last = (name.strip() for name in coding.lower().split(b","))
+    if last != b"chunked":
+        # Where the body ends cannot be known (RFC 9112 section 6.3).
+        return bad_request("The last transfer coding must be chunked.", code="invalid_framing")
+    if others:
+        return refused(501, "unsupported_transfer_coding", "The only transfer coding understood is chunked.")
+    return None
 
 
 def too_large(max_body: int) -> GatewayError:

@@ -3,7 +3,10 @@
 Rules:
 
 - A response is parsed, never relayed on trust: what the parser or `ResponseHead` refuses is a protocol error.
-- The user is told at most twice for each read: the head, then all the body bytes of that read together.
+- The user is told at most twice for each read: the head, then all the body bytes of that read together. What
+  came before a protocol error still reaches it. The last it is told is one `on_body(…, True)` or `on_failure`.
+- The heads of a response (the informational ones are heads too) may have `max_header` bytes, however they are
+  cut into reads; as many may come later, in chunk extensions and trailers, without a body byte among them.
 - Bytes that nobody asked for poison a connection: it is dropped, or they would become somebody else's answer.
 - A connection is used again only when the response was framed, ended, and the request wholly sent.
 """
@@ -51,6 +54,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         # connection
         "_alive",
+        "_max_header",
         "_parser",
         "_pool",
         "_transport",
@@ -64,7 +68,7 @@ class Connection(asyncio.Protocol):
         "_keep_alive",
         "_parts",
         "_paused",
-        "_silent_size",
+        "_room",
         "_user",
         "deadline_s",
         "limit_s",
@@ -77,6 +81,7 @@ class Connection(asyncio.Protocol):
         self._pool = pool
         self._transport = cast(asyncio.Transport, None)
         self._parser = httptools.HttpResponseParser(self)
+        self._max_header = pool.max_header
         self._alive = False
         self.idle_since_s = 0.0
         self.reused = False
@@ -92,7 +97,7 @@ class Connection(asyncio.Protocol):
         self._bodiless = False
         self._paused = False
         self._informational = 0
-        self._silent_size = 0
+        self._room = 0
         self._parts: list[bytes] = []
 
     def __repr__(self) -> str:
@@ -121,7 +126,7 @@ class Connection(asyncio.Protocol):
         self._complete = False
         self._bodiless = bodiless
         self._informational = 0
-        self._silent_size = 0
+        self._room = self._max_header
         self.received = False
         self.deadline_s = deadline_s
         self.limit_s = limit_s
@@ -136,7 +141,7 @@ class Connection(asyncio.Protocol):
 
     def pause(self) -> None:
         """Stop reading: the user cannot take more."""
-        if not self._paused and self._alive:
+        if not self._paused and self.alive:
             self._paused = True
             self.deadline_s = NEVER
             self._transport.pause_reading()
@@ -166,28 +171,35 @@ class Connection(asyncio.Protocol):
             return
         self.received = True
         self.progress = True
+        size = len(data)
         failure = ""
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            failure = "the provider switched protocols"
+            if size > self._room and not self._delivered_head:
+                self._feed_end_of_head(data)
+            else:
+                self._parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:
             failure = str(error.__context__ or error)
         except httptools.HttpParserError as error:
+            failure = f"its response is not HTTP ({error})"
+        except MalformedResponseError as error:
             failure = str(error)
         head = self._head
         if head is not None and head.status and not self._delivered_head:
             self._delivered_head = True
+            self._room = self._max_header
+            size = 0
             user.on_head(head)
             if self._user is not user:
                 return
-        self._deliver(user, len(data), failure)
+        self._deliver(user, size, failure)
 
     def eof_received(self) -> bool:
-        if self._user is not None and self._ends_with_connection():
+        user, head = self._user, self._head
+        if user is not None and self._delivered_head and head is not None and head.ends_with_connection:
             self._complete = True
             self._keep_alive = False
-            self._deliver(self._user, 0, "")
+            self._deliver(user, 0, "")
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -197,13 +209,9 @@ class Connection(asyncio.Protocol):
         if user is not None:
             self._user = None
             if exc is None:
-                user.on_failure(
-                    Fault.CLOSED, "the provider closed the connection before its response was whole"
-                )
+                user.on_failure(Fault.CLOSED, "it closed the connection before its response was whole")
             else:
-                user.on_failure(
-                    Fault.RESET, "the provider reset the connection before its response was whole"
-                )
+                user.on_failure(Fault.RESET, "it reset the connection before its response was whole")
 
     # -- for the pool's sweep
 
@@ -234,13 +242,12 @@ class Connection(asyncio.Protocol):
         if parts:
             data = parts[0] if len(parts) == 1 else b"".join(parts)
             self._parts = []
+            self._room = self._max_header
         else:
             data = b""
-            self._silent_size += size
-            if not self._complete and not failure and self._silent_size > self._pool.max_header:
-                failure = (
-                    f"the header, chunk extensions or trailers are larger than {self._pool.max_header} bytes"
-                )
+            self._room -= size
+            if self._room < 0 and not self._complete and not failure:
+                failure = f"the extensions or trailers of its chunks are larger than {self._max_header} bytes"
         if self._complete:
             self._user = None
             if self._keep_alive and not failure and not self._transport.get_write_buffer_size():
@@ -258,10 +265,13 @@ class Connection(asyncio.Protocol):
             self._close()
             user.on_failure(Fault.PROTOCOL, failure)
 
-    def _ends_with_connection(self) -> bool:
-        """The response has neither length nor chunks, so FIN is its end (RFC 9112 section 6.3)."""
-        head = self._head
-        return head is not None and head.content_length is None and head.coding is None
+    def _feed_end_of_head(self, data: bytes) -> None:
+        """Parse a read that goes beyond what a head may have: the head must end before."""
+        room = self._room
+        self._parser.feed_data(data[:room])
+        if self._head is None or not self._head.status:
+            raise MalformedResponseError(f"the header of its response is larger than {self._max_header} bytes")
+        self._parser.feed_data(data[room:])
 
     def _close(self) -> None:
         if self._alive:
@@ -273,7 +283,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         if self._complete:
-            raise MalformedResponseError("the provider sent more than one response")
+            raise MalformedResponseError("it sent more than one response")
         self._head = ResponseHead()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -287,11 +297,13 @@ class Connection(asyncio.Protocol):
         if 100 <= status < 200 and status != 101:
             self._informational += 1
             if self._informational > MAX_INFORMATIONAL:
-                raise MalformedResponseError("the provider sent informational responses without end")
+                raise MalformedResponseError("it sent informational responses without end")
             self._head = None
             return
-        head.complete(status, parser.get_http_version())
-        self._keep_alive = parser.should_keep_alive()
+        version = parser.get_http_version()
+        head.complete(status, version)
+        # RFC 9112 section 6.1: with a transfer coding in HTTP/1.0 the framing is not to be trusted any further.
+        self._keep_alive = parser.should_keep_alive() and (head.coding is None or version == "1.1")
         if self._bodiless:
             # The parser does not know of HEAD and waits for a body: the connection cannot be used again.
             self._keep_alive = False

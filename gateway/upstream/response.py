@@ -103,22 +103,20 @@ class ResponseHead:
     def complete(self, status: int, version: str) -> None:
         """The head is whole: settle it. Raises MalformedResponseError for what the parser lets pass."""
         if version not in ("1.1", "1.0"):
-            raise MalformedResponseError(f"the response is HTTP/{version}")
+            raise MalformedResponseError(f"its response is HTTP/{version}")
         if not 200 <= status <= 999:
-            raise MalformedResponseError(f"the response has status {status}")
+            raise MalformedResponseError(f"its response has status {status:03d}")
         if self.coding is not None and self.coding.strip() != b"chunked":
-            raise MalformedResponseError("the response has a transfer coding other than chunked")
+            raise MalformedResponseError("its response has a transfer coding other than chunked")
         self.status = status
         if self.connection is not None:
             self._drop_connection_fields(self.connection)
 
     def _drop_connection_fields(self, connection: bytes) -> None:
-        named = {token.strip().lower() for token in connection.split(b",")} - {
-            b"close",
-            b"keep-alive",
-            b"content-type",
-            b"",
-        }
+        """Remove the fields that `connection` names, except those that are for all recipients anyway."""
+        if connection.lower() in (b"close", b"keep-alive"):
+            return
+        named = {token.strip().lower() for token in connection.split(b",")} - _KNOWN.keys()
         if named:
             fields = self.fields
             self.fields = [

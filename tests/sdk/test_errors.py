@@ -1,4 +1,4 @@
-"""Every failure reaches the caller as the SDK's usual class, with the body that the provider or the API has."""
+"""Every failure reaches the caller as the SDK's usual class, with the body that the provider gave it."""
 
 from __future__ import annotations
 

@@ -12,6 +12,8 @@ from gateway.resilience.outcome import Outcome
 
 NAN, INFINITE = float("nan"), float("inf")
 HUGE = 10**400  # an int that no float can hold
+NOT_FINITE: list[Any] = [NAN, INFINITE, -INFINITE]
+NOT_NUMBERS: list[Any] = ["0", None, []]
 SITUATIONS = ("closed", "failing", "open", "half-open", "probing")
 
 
@@ -39,8 +41,8 @@ def in_situation(breaker: ModuleType, situation: str, cells: array[float]) -> tu
         *[("permit", value, TypeError) for value in (True, 2.0, "2", None, NAN)],
         *[("outcome", value, ValueError) for value in (3, -1, 2**64, -HUGE)],
         *[("outcome", value, TypeError) for value in (True, False, 0.0, 1.0, "success", None)],
-        *[("now", value, ValueError) for value in (NAN, INFINITE, -INFINITE)],
-        *[("now", value, TypeError) for value in ("0", None, [])],
+        *[("now", value, ValueError) for value in NOT_FINITE],
+        *[("now", value, TypeError) for value in NOT_NUMBERS],
         ("now", HUGE, OverflowError),
     ],
 )
@@ -62,8 +64,8 @@ def test_illegal_record(
 @pytest.mark.parametrize(
     ("now", "error"),
     [
-        *[(value, ValueError) for value in (NAN, INFINITE, -INFINITE)],
-        *[(value, TypeError) for value in ("0", None, [])],
+        *[(value, ValueError) for value in NOT_FINITE],
+        *[(value, TypeError) for value in NOT_NUMBERS],
         (HUGE, OverflowError),
     ],
 )

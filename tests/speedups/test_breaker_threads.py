@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import ModuleType
 
 import pytest
@@ -51,7 +52,7 @@ def test_counts_are_exact(breaker: ModuleType) -> None:
 def test_one_thread_opens_it(breaker: ModuleType) -> None:
     for _ in range(20):
         circuit = breaker.CircuitBreaker(max_failures=THREADS)
-        results = at_once(lambda circuit=circuit: circuit.record(circuit.acquire(0.0), Outcome.FAILURE, 0.0))
+        results = at_once(partial(circuit.record, circuit.acquire(0.0), Outcome.FAILURE, 0.0))
         assert sorted(results) == [codes.UNCHANGED] * (THREADS - 1) + [codes.OPENED]
 
 
@@ -60,5 +61,5 @@ def test_as_many_probes_as_allowed(breaker: ModuleType, probes: int) -> None:
     circuit = breaker.CircuitBreaker(max_failures=1, half_open_probes=probes)
     circuit.record(circuit.acquire(0.0), Outcome.FAILURE, 0.0)
     for now in range(30, 1230, 60):  # each round, the leases of the one before have ended
-        permits = [permit for permit in at_once(lambda now=now: circuit.acquire(now)) if permit]
+        permits = [permit for permit in at_once(partial(circuit.acquire, now)) if permit]
         assert len(permits) == len(set(permits)) == probes

@@ -77,16 +77,9 @@ def call(client: Any, method: str, **arguments: Any) -> Answer:
     return Answer(raw.headers, raw.content, raw.parse())
 
 
-def chat(client: Any, *, stream: bool = False, **arguments: Any) -> Answer:
+def chat(client: Any, *, stream: bool = False) -> Answer:
     """Say hi."""
-    return call(
-        client,
-        "chat.completions.create",
-        model=MODEL,
-        messages=HI,
-        **arguments,
-        **({"stream": True} if stream else {}),
-    )
+    return call(client, "chat.completions.create", model=MODEL, messages=HI, stream=stream)
 
 
 def text_of(answer: Answer) -> str:
@@ -105,9 +98,8 @@ def get(gateway: Running, path: str) -> Any:
 
 def health_of(gateway: Running, name: str) -> Any:
     """What /health says of a provider."""
-    return next(
-        provider for provider in get(gateway, "/health")["provider_health"] if provider["name"] == name
-    )
+    providers = get(gateway, "/health")["provider_health"]
+    return next(provider for provider in providers if provider["name"] == name)
 
 
 class _TakesErrors(urllib.request.HTTPErrorProcessor):

@@ -1,0 +1,186 @@
+"""What is counted, in which series, and with which labels. DESCRIPTIONS is the one table of all metrics.
+
+Label sets are closed: providers and models by configuration, codes and reasons by their enumerations; a
+series that finds no room any more is not counted, and `dropped` says how often that was. Observing costs a few
+additions in shared memory; formatting is the business of whoever reads.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable
+from typing import Final, NamedTuple, Protocol
+
+from gateway.observe.slab import GAUGE, Series, Slab, SlabFullError
+
+LATENCY_BUCKETS: Final = (
+    *(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
+    *(2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0),
+)
+OVERHEAD_BUCKETS: Final = (
+    *(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025),
+    *(0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0),
+)
+
+
+class Description(NamedTuple):
+    """A metric: what it says, its labels, and its upper bucket bounds in seconds where it is a histogram."""
+
+    kind: str
+    text: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+DESCRIPTIONS: Final = {
+    "gateway_requests": Description(
+        "counter", "Data requests, by the provider that answered last.", ("provider", "model", "code")
+    ),
+    "gateway_request_duration_seconds": Description(
+        "histogram",
+        "From the whole request to the end of its answer.",
+        ("provider", "model"),
+        LATENCY_BUCKETS,
+    ),
+    "gateway_time_to_first_byte_seconds": Description(
+        "histogram",
+        "From the whole request to the first byte of its answer.",
+        ("provider", "model"),
+        LATENCY_BUCKETS,
+    ),
+    "gateway_overhead_seconds": Description(
+        "histogram", "What the gateway itself added before the first byte.", (), OVERHEAD_BUCKETS
+    ),
+    "gateway_upstream_attempts": Description(
+        "counter", "Attempts at providers: success, failure or neutral.", ("provider", "outcome")
+    ),
+    "gateway_retries": Description(
+        "counter", "Further attempts at the same provider.", ("provider", "reason")
+    ),
+    "gateway_fallbacks": Description(
+        "counter", "Requests passed on to the next provider.", ("from", "to", "reason")
+    ),
+    "gateway_circuit_transitions": Description(
+        "counter", "Changes of a circuit's state.", ("provider", "from_state", "to_state")
+    ),
+    "gateway_tokens": Description(
+        "counter", "Tokens by the providers' own count.", ("provider", "model", "type")
+    ),
+    f"{GAUGE}gateway_inflight_requests": Description("gauge", "Data requests being answered."),
+    f"{GAUGE}gateway_open_connections": Description("gauge", "Open connections.", ("side",)),
+}
+
+
+class Observed(Protocol):
+    """What a finished request is counted by; times in seconds, `first_byte_s` 0 where there was none."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def upstream_s(self) -> float: ...
+    @property
+    def waited_s(self) -> float: ...
+    @property
+    def first_byte_s(self) -> float: ...
+
+
+class _RequestSlots(NamedTuple):
+    requests: int
+    duration: int
+    first_byte: int
+
+
+class Metrics:
+    """Counts in `slab`."""
+
+    def __init__(self, slab: Slab) -> None:
+        self.slab = slab
+        self.dropped = 0
+        self._requests: dict[tuple[str, str, int], _RequestSlots | None] = {}
+        self._overhead = slab.slots("gateway_overhead_seconds", (), len(OVERHEAD_BUCKETS) + 2)
+        self._inflight = slab.slots(f"{GAUGE}gateway_inflight_requests")
+
+    def request_started(self) -> None:
+        """One more request is being answered."""
+        self.slab.cells[self._inflight] += 1.0
+
+    def request_finished(
+        self, provider: str, model: str, request: Observed, received_s: float, now: float
+    ) -> None:
+        """A request has its answer, or its client has left."""
+        cells = self.slab.cells
+        cells[self._inflight] -= 1.0
+        key = (provider, model, request.status)
+        slots = self._requests.get(key)
+        if slots is None:
+            slots = self._request_slots(key)
+            if slots is None:
+                return
+        duration_s = now - received_s
+        cells[slots.requests] += 1.0
+        at = slots.duration
+        cells[at + bisect_left(LATENCY_BUCKETS, duration_s)] += 1.0
+        cells[at + len(LATENCY_BUCKETS) + 1] += duration_s
+        first_byte_s = request.first_byte_s
+        if first_byte_s:
+            first_byte_s -= received_s
+            at = slots.first_byte
+            cells[at + bisect_left(LATENCY_BUCKETS, first_byte_s)] += 1.0
+            cells[at + len(LATENCY_BUCKETS) + 1] += first_byte_s
+            own_s = max(0.0, first_byte_s - request.upstream_s - request.waited_s)
+            at = self._overhead
+            cells[at + bisect_left(OVERHEAD_BUCKETS, own_s)] += 1.0
+            cells[at + len(OVERHEAD_BUCKETS) + 1] += own_s
+
+    def count(self, metric: str, *labels: str, amount: float = 1.0) -> None:
+        """Add to a counter that is not on every request's path."""
+        slot = self._slot(metric, labels)
+        if slot is not None:
+            self.slab.cells[slot] += amount
+
+    def set_gauge(self, metric: str, *labels: str, value: float) -> None:
+        """Set this worker's part of a gauge."""
+        slot = self._slot(GAUGE + metric, labels)
+        if slot is not None:
+            self.slab.cells[slot] = value
+
+    def _slot(self, metric: str, labels: tuple[str, ...], count: int = 1) -> int | None:
+        try:
+            return self.slab.slots(metric, labels, count)
+        except SlabFullError:
+            self.dropped += 1
+            return None
+
+    def _request_slots(self, key: tuple[str, str, int]) -> _RequestSlots | None:
+        provider, model, status = key
+        count = len(LATENCY_BUCKETS) + 2
+        requests = self._slot("gateway_requests", (provider, model, str(status)))
+        duration = self._slot("gateway_request_duration_seconds", (provider, model), count)
+        first_byte = self._slot("gateway_time_to_first_byte_seconds", (provider, model), count)
+        if requests is None or duration is None or first_byte is None:
+            return None
+        slots = self._requests[key] = _RequestSlots(requests, duration, first_byte)
+        return slots
+
+
+class Reading(NamedTuple):
+    """All counters of the family at one time."""
+
+    at_s: float
+    series: list[Series]
+    slots: list[float]
+
+    def value(self, series: Series) -> float:
+        """The value of a counter or gauge."""
+        return self.slots[series.start]
+
+    def buckets(self, series: Series) -> tuple[list[float], float]:
+        """Of a histogram, the observations in each bucket (not cumulative, the last one unbounded), and their sum."""
+        end = series.start + series.count
+        return self.slots[series.start : end - 1], self.slots[end - 1]
+
+
+def read(slab: Slab, clock: Callable[[], float]) -> Reading:
+    """Sum up the family's counters now."""
+    series = slab.series()
+    return Reading(clock(), series, slab.sums(series))
