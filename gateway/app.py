@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from socket import socket
+from collections.abc import Callable, Mapping
 
-import msgspec
 import uvloop
 
 from gateway import __version__
 from gateway._speedups import COMPILED, BackoffCore, cell_count
 from gateway.admin.health import Health, Watched
+from gateway.admin.metrics import MetricsPage
 from gateway.config import ConfigError, schema
 from gateway.observe import log
 from gateway.observe.events import Events
+from gateway.observe.journal import LastErrors, Transitions
+from gateway.observe.metrics import Metrics, read
+from gateway.observe.observer import Observer
+from gateway.observe.slab import Slab
 from gateway.process import worker
 from gateway.process.shared import SharedCells
 from gateway.process.supervisor import Supervisor
@@ -33,6 +35,7 @@ from gateway.routing.model_router import ModelRouter
 from gateway.server import listener
 from gateway.server.listener import Listener
 from gateway.server.site import Page, Site
+from gateway.server.sockets import Sockets
 from gateway.upstream import dial
 from gateway.upstream.pool import Pool
 
@@ -40,6 +43,8 @@ SPEEDUPS = "compiled" if COMPILED else "pure"
 
 # What a reload cannot change, for the sockets are open and the processes run.
 _NEEDS_RESTART = ("host", "port", "unix", "workers", "admin")
+
+_GAUGES_S = 0.5
 
 _log = logging.getLogger("gateway")
 
@@ -67,10 +72,11 @@ def _run_family(config: schema.Config, source: str, load: Load) -> int:
         family.close()
         family = Sockets.bind(config.server, reuse_port=True)
         config = family.with_real_ports(config)
-    shared = SharedCells()
+    shared = Shared(config.server.workers)
     latest = config
 
-    def work(ready: Callable[[], None], lifeline: int) -> int:
+    def work(number: int, ready: Callable[[], None], lifeline: int) -> int:
+        shared.slab.use_row(number)
         sockets = family.for_worker(latest.server)
         app = App(latest, source, lambda: family.with_real_ports(load()), shared=shared, sockets=sockets)
         uvloop.run(worker.serve(app, ready, lifeline))
@@ -97,11 +103,21 @@ def _check_providers(config: schema.Config, source: str) -> None:
     factory.build(config, lambda name, _: Policy(name), source)
 
 
+class Shared:
+    """What the workers of a family have in common. Made once, before they are forked."""
+
+    def __init__(self, workers: int = 1) -> None:
+        self.breakers = SharedCells() if workers > 1 else None
+        self.slab = Slab(workers)
+        self.transitions = Transitions()
+        self.last_errors = LastErrors()
+
+
 class App:
     """One serving process over `config`, which came from `source`; `load` reads it anew for a reload.
 
     Building it opens the listening sockets, so that a taken port is known before anything runs. `shared` is
-    where several workers keep the state of their breakers; they also share the port (`reuse_port`). Raises
+    what several workers have in common, `sockets` are those of the family. Raises
     ConfigError for a provider that cannot be built, ListenError for an address.
     """
 
@@ -111,21 +127,29 @@ class App:
         source: str,
         load: Load | None = None,
         *,
-        shared: SharedCells | None = None,
+        shared: Shared | None = None,
         sockets: Sockets | None = None,
     ) -> None:
         self.config = config
         self._source = source
         self._load = load
-        self._shared = shared
+        self._shared = shared = shared or Shared()
         self._started_s = time.monotonic()
-        self.events = Events(access=config.logging.access, wall_clock=time.time)
+        self._metrics = Metrics(shared.slab)
+        self.observer = Observer(
+            Events(access=config.logging.access, wall_clock=time.time),
+            self._metrics,
+            shared.transitions,
+            shared.last_errors,
+            time.time,
+        )
         self.providers = factory.build(config, self._policy, source)
         self._tls = None if config.server.tls is None else listener.tls_context(config.server.tls)
         self._descriptors = listener.raise_descriptor_limit()
         self._sockets = sockets or Sockets.bind(config.server)
         self._listeners: list[Listener] = []
         self._pools: dict[str, Pool] = {}
+        self._gauge_timer: asyncio.TimerHandle | None = None
         self._draining = False
 
     # -- parts
@@ -144,16 +168,18 @@ class App:
 
     def _breaker(self, name: str, settings: schema.CircuitBreaker) -> CircuitBreaker:
         numbers = (settings.max_failures, settings.timeout, settings.half_open_probes)
-        if self._shared is None:
+        if self._shared.breakers is None:
             return CircuitBreaker(*numbers)
-        cells, lock = self._shared.attach(repr((name, *numbers)), cell_count(settings.half_open_probes))
+        cells, lock = self._shared.breakers.attach(
+            repr((name, *numbers)), cell_count(settings.half_open_probes)
+        )
         return CircuitBreaker(*numbers, cells=cells, lock=lock)
 
     def _circuit_changed(self, policy: Policy, transition: Transition, reason: str, now: float) -> None:
         breaker = policy.breaker
         assert breaker is not None
         open_for_s = breaker.retry_in(now) if transition.after is State.OPEN else 0.0
-        self.events.circuit_changed(
+        self.observer.circuit_changed(
             policy.name, transition.before, transition.after, reason, breaker.failures, open_for_s
         )
 
@@ -175,21 +201,43 @@ class App:
             for name, provider in self.providers.items()
         ]
 
-    def _pages(self) -> Mapping[bytes, Page]:
+    def _pages(self) -> tuple[dict[bytes, Page], dict[bytes, Page]]:
+        """The pages that are always open, and those of the operator."""
         health = Health(
             version=__version__,
             speedups=SPEEDUPS,
             started_s=self._started_s,
             providers=self._watched,
-            last_errors=self.events.last_errors,
+            last_errors=self.observer.last_errors,
             draining=lambda: self._draining,
             clock=time.monotonic,
         )
-        return {
+        metrics = MetricsPage(
+            reading=lambda: read(self._shared.slab, time.monotonic),
+            refresh=self._refresh_gauges,
+            providers=self._watched,
+            clock=time.monotonic,
+            build={"version": __version__, "speedups": SPEEDUPS},
+        )
+        admin = self.config.server.admin
+        keys = () if admin is None or admin.api_key is None else (admin.api_key.reveal().encode(),)
+        open_to_all = {
             b"/health": Page(health.page),
             b"/health/live": Page(health.live),
             b"/health/ready": Page(health.ready),
         }
+        return open_to_all, {b"/metrics": Page(metrics.page, keys)}
+
+    def _keep_gauges_fresh(self, loop: asyncio.AbstractEventLoop) -> None:
+        # Whichever worker is asked for the metrics must find what the others have now.
+        self._refresh_gauges()
+        self._gauge_timer = loop.call_later(_GAUGES_S, self._keep_gauges_fresh, loop)
+
+    def _refresh_gauges(self) -> None:
+        """This worker's part of the gauges that are read off, not counted along."""
+        upstream = sum(pool.connections for pool in self._pools.values())
+        self._metrics.set_gauge("gateway_open_connections", "client", value=self.open_connections)
+        self._metrics.set_gauge("gateway_open_connections", "upstream", value=upstream)
 
     def _public_site(self, service: Service, pages: Mapping[bytes, Page]) -> Site:
         server = self.config.server
@@ -235,16 +283,18 @@ class App:
             name: self._pool(provider.chain[0], self.config) for name, provider in self.providers.items()
         }
         self._service = Service(
-            ModelRouter(self.config, self.providers), self._pools, self.events, loop.call_later
+            ModelRouter(self.config, self.providers), self._pools, self.observer, loop.call_later
         )
-        pages = self._pages()
+        health, pages = self._pages()
+        here = health if self._sockets.admin else health | pages
         self._listeners.append(
-            Listener(self._public_site(self._service, pages), self._sockets.public, self._tls)
+            Listener(self._public_site(self._service, here), self._sockets.public, self._tls)
         )
         if self._sockets.admin:
-            self._listeners.append(Listener(self._admin_site(pages), self._sockets.admin, self._tls))
+            self._listeners.append(Listener(self._admin_site(health | pages), self._sockets.admin, self._tls))
         for one in self._listeners:
             await one.start()
+        self._keep_gauges_fresh(loop)
         self._tell_started()
 
     def reload(self) -> None:
@@ -288,7 +338,7 @@ class App:
                 cors_origins=server.cors_origins if public else (),
             )
         log.set_up(config.logging.level, config.logging.format)
-        self.events.access = config.logging.access
+        self.observer.log.access = config.logging.access
         changed = [name for name in providers if name not in kept]
         restart = [name for name in _NEEDS_RESTART if getattr(server, name) != getattr(old.server, name)]
         gone = [name for name in old.providers if name not in providers]
@@ -304,6 +354,8 @@ class App:
 
     def close(self) -> None:
         """End everything at once."""
+        if self._gauge_timer is not None:
+            self._gauge_timer.cancel()
         for one in self._listeners:
             one.close()
         for pool in self._pools.values():
@@ -326,57 +378,6 @@ class App:
         if beyond:
             data = [] if self.config.server.api_keys else ["/v1/* (server.api_keys is empty)"]
             _tell(logging.WARNING, "open_beyond_loopback", addresses=beyond, paths=[*data, "/health*"])
-
-
-class Sockets:
-    """The bound sockets of a server: `public` for the data endpoints, `admin` where its pages are apart."""
-
-    def __init__(self, public: Sequence[socket], admin: Sequence[socket], unix: str | None = None) -> None:
-        self.public = public
-        self.admin = admin
-        self._unix = unix
-
-    @classmethod
-    def bind(cls, server: schema.Server, *, reuse_port: bool = False) -> Sockets:
-        """Bind what `server` says. Raises ListenError."""
-        if server.unix is not None:
-            return cls([listener.bind_unix(server.unix)], _bind_admin(server, reuse_port), server.unix)
-        return cls(
-            listener.bind_tcp(server.host, server.port, reuse_port=reuse_port),
-            _bind_admin(server, reuse_port),
-        )
-
-    def with_real_ports(self, config: schema.Config) -> schema.Config:
-        """`config` with the ports that these sockets have, where it says 0."""
-        server = config.server
-        if server.unix is None and server.port == 0:
-            server = msgspec.structs.replace(server, port=self.public[0].getsockname()[1])
-        if self.admin and server.admin is not None and not server.admin.port:
-            admin = msgspec.structs.replace(server.admin, port=self.admin[0].getsockname()[1])
-            server = msgspec.structs.replace(server, admin=admin)
-        return msgspec.structs.replace(config, server=server)
-
-    def for_worker(self, server: schema.Server) -> Sockets:
-        """The sockets of one worker: on TCP its own ones at the same address, else the inherited one."""
-        if server.unix is None:
-            return Sockets.bind(server, reuse_port=True)
-        return Sockets(self.public, _bind_admin(server, reuse_port=True))
-
-    def close(self) -> None:
-        """Close them all, and remove a Unix socket's file."""
-        for sock in (*self.public, *self.admin):
-            sock.close()
-        if self._unix is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(self._unix)
-
-
-def _bind_admin(server: schema.Server, reuse_port: bool) -> Sequence[socket]:
-    admin = server.admin
-    if admin is None or (admin.host is None and admin.port is None):
-        return ()
-    port = server.port if admin.port is None else admin.port
-    return listener.bind_tcp(admin.host or server.host, port, reuse_port=reuse_port)
 
 
 def _keys(server: schema.Server) -> tuple[bytes, ...]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 import orjson
 
-from gateway.observe.events import LastError
+from gateway.observe.events import rfc3339
 from gateway.resilience.breaker import State
 from gateway.resilience.plan import Policy
 
@@ -41,7 +41,7 @@ class Health:
         speedups: str,
         started_s: float,
         providers: Callable[[], Sequence[Watched]],
-        last_errors: Mapping[str, LastError],
+        last_errors: Callable[[], Mapping[str, Mapping[str, Any]]],
         draining: Callable[[], bool],
         clock: Callable[[], float],
     ) -> None:
@@ -56,7 +56,8 @@ class Health:
     def page(self, request: object, client: Client) -> None:
         """`GET /health`: always 200; `status` says how it is."""
         now = self._clock()
-        providers = [self._provider(watched, now) for watched in self._providers()]
+        errors = self._last_errors()
+        providers = [self._provider(watched, errors.get(watched.name), now) for watched in self._providers()]
         answer = {
             "status": self._status(providers),
             "version": self._version,
@@ -80,10 +81,10 @@ class Health:
         else:
             _answer(client, 200, {"status": "ready"})
 
-    def _provider(self, watched: Watched, now: float) -> dict[str, Any]:
+    @staticmethod
+    def _provider(watched: Watched, error: Mapping[str, Any] | None, now: float) -> dict[str, Any]:
         breaker = watched.policy.breaker
         state = None if breaker is None else breaker.state(now)
-        error = self._last_errors.get(watched.name)
         return {
             "name": watched.name,
             "format": watched.format,
@@ -92,8 +93,8 @@ class Health:
             "failures": 0 if breaker is None else breaker.failures,
             "retry_in_s": 0.0 if breaker is None else round(breaker.retry_in(now), 3),
             "fallback_provider": watched.fallback,
-            "last_error": None if error is None else error.message,
-            "last_error_at": None if error is None else error.time,
+            "last_error": None if error is None else error["message"],
+            "last_error_at": None if error is None else rfc3339(error["at"]),
         }
 
     @staticmethod

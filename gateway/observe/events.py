@@ -1,11 +1,11 @@
-"""What happens to requests and circuits, as log events; the last error of each provider for /health."""
+"""What happens to requests and circuits, as log events."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 _log = logging.getLogger("gateway")
 
@@ -48,23 +48,10 @@ class Finished(Protocol):
     def upstream_s(self) -> float: ...
 
 
-class LastError(NamedTuple):
-    """The last failed attempt at a provider: what it was, and when, in seconds since the epoch."""
-
-    message: str
-    at: float
-
-    @property
-    def time(self) -> str:
-        """`at` as RFC 3339 in UTC."""
-        return datetime.fromtimestamp(self.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 class Events:
     """Turns facts into log events. `access` adds a line for each request."""
 
     def __init__(self, *, access: bool, wall_clock: Callable[[], float]) -> None:
-        self.last_errors: dict[str, LastError] = {}
         self.access = access
         self._wall_clock = wall_clock
 
@@ -72,7 +59,6 @@ class Events:
         self, request_id: bytes, provider: str, attempt: int, reason: str, outcome: str, detail: str
     ) -> None:
         """An attempt failed or was turned away."""
-        self.last_errors[provider] = LastError(f"{reason}: {detail}", self._wall_clock())
         fields = {"request_id": _text(request_id), "provider": provider, "attempt": attempt}
         self._tell(logging.WARNING, "upstream_error", **fields, reason=reason, outcome=outcome, detail=detail)
 
@@ -86,7 +72,6 @@ class Events:
 
     def stream_broken(self, request_id: bytes, provider: str, reason: str, detail: str) -> None:
         """A response broke off before the client's eyes."""
-        self.last_errors[provider] = LastError(f"{reason}: {detail}", self._wall_clock())
         fields = {"request_id": _text(request_id), "provider": provider}
         self._tell(logging.WARNING, "stream_broken", **fields, reason=reason, detail=detail)
 
@@ -119,7 +104,7 @@ class Events:
         level = logging.WARNING if after == "open" else logging.INFO
         fields: dict[str, object] = {"provider": provider, "from": before, "to": after, "reason": reason}
         if open_for_s > 0.0:
-            until = LastError("", self._wall_clock() + open_for_s).time
+            until = rfc3339(self._wall_clock() + open_for_s)
             self._tell(level, "circuit", **fields, failures=failures, until=until)
         else:
             self._tell(level, "circuit", **fields, failures=failures)
@@ -128,6 +113,11 @@ class Events:
     def _tell(level: int, event: str, **fields: object) -> None:
         if _log.isEnabledFor(level):
             _log.log(level, event, extra={"event": event, **fields})
+
+
+def rfc3339(at: float) -> str:
+    """A time, in seconds since the epoch, as text in UTC with milliseconds."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _text(data: bytes) -> str:

@@ -1,7 +1,7 @@
 """Log records as one JSON object a line, or as lines for a person.
 
-Events go through the standard logging module; their fields stand in the record's `extra`. A field's value is
-whatever orjson takes. Prompts and keys are never given to a logger.
+Events go through the standard logging module; their fields stand in the record's `extra`. Any value may stand
+there: what JSON has no form for is written as text. Prompts and keys are never given to a logger.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class JsonFormatter(logging.Formatter):
         entry.update(fields)
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(entry, default=str, option=orjson.OPT_UTC_Z).decode()
+        line = _json(entry) or _json({_text(name): _writable(value) for name, value in entry.items()})
+        return line.decode()
 
 
 class ConsoleFormatter(logging.Formatter):
@@ -59,9 +60,35 @@ class ConsoleFormatter(logging.Formatter):
         time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
         parts = [f"{time} {record.levelname.lower():<7} {event:<18}"]
         if message != event:
-            parts.append(message)
-        parts += (f"{name}={value}" for name, value in fields.items())
+            parts.append(_text(message))
+        parts += (f"{name}={_shown(value)}" for name, value in fields.items())
         line = " ".join(parts).rstrip()
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return line
+
+
+def _json(value: object) -> bytes:
+    """`value` as JSON; empty where it has no such form: an int of more than 64 bits, endless nesting."""
+    try:
+        return orjson.dumps(value, default=str, option=orjson.OPT_UTC_Z)
+    except TypeError:
+        return b""
+
+
+def _writable(value: object) -> object:
+    return value if _json(value) else _text(value)
+
+
+def _text(value: object) -> str:
+    try:
+        text = value if isinstance(value, str) else repr(value)
+    except Exception:
+        text = f"<{type(value).__name__}>"
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _shown(value: object) -> str:
+    """`value` as one word, or in quotes: what others sent must not break the line or reach the terminal."""
+    text = _text(value)
+    return text if text.isprintable() and " " not in text else repr(text)

@@ -1,8 +1,8 @@
 """What is counted, in which series, and with which labels. DESCRIPTIONS is the one table of all metrics.
 
 Label sets are closed: providers and models by configuration, codes and reasons by their enumerations; a
-series that finds no room any more is not counted, and `dropped` says how often that was. Observing costs a few
-additions in shared memory; formatting is the business of whoever reads.
+series that finds no room any more is not counted, and `dropped` says how often that was. Observing costs a
+few additions in shared memory; formatting is for whoever reads.
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ class Metrics:
     def __init__(self, slab: Slab) -> None:
         self.slab = slab
         self.dropped = 0
-        self._requests: dict[tuple[str, str, int], _RequestSlots | None] = {}
+        self._requests: dict[tuple[str, str, int], _RequestSlots] = {}
+        self._attempts: dict[tuple[str, str], int] = {}
         self._overhead = slab.slots("gateway_overhead_seconds", (), len(OVERHEAD_BUCKETS) + 2)
         self._inflight = slab.slots(f"{GAUGE}gateway_inflight_requests")
 
@@ -131,6 +132,16 @@ class Metrics:
             at = self._overhead
             cells[at + bisect_left(OVERHEAD_BUCKETS, own_s)] += 1.0
             cells[at + len(OVERHEAD_BUCKETS) + 1] += own_s
+
+    def attempt(self, provider: str, outcome: str) -> None:
+        """An attempt at `provider` ended as success, failure or neutral."""
+        slot = self._attempts.get((provider, outcome))
+        if slot is None:
+            slot = self._slot("gateway_upstream_attempts", (provider, outcome))
+            if slot is None:
+                return
+            self._attempts[provider, outcome] = slot
+        self.slab.cells[slot] += 1.0
 
     def count(self, metric: str, *labels: str, amount: float = 1.0) -> None:
         """Add to a counter that is not on every request's path."""
@@ -175,8 +186,8 @@ class Reading(NamedTuple):
         return self.slots[series.start]
 
     def buckets(self, series: Series) -> tuple[list[float], float]:
-        """Of a histogram, the observations in each bucket (not cumulative, the last one unbounded), and their sum."""
-        end = series.start + series.count
+        """Of a histogram: the observations in each bucket (not cumulative; the last is unbounded), and their sum."""
+        end = series.start + series.width
         return self.slots[series.start : end - 1], self.slots[end - 1]
 
 

@@ -1,8 +1,8 @@
 """Counters in memory that all workers share: one row of float64 slots for each, summed when they are read.
 
 A series (a metric with its label values) gets its slots once, for all workers, from a directory that only
-grows. A worker adds to its own row without a lock; nobody else writes there. The memory outlives a worker, and
-the next one in its place goes on in the same row, so that no counter ever falls. Gauges are set to 0 then.
+grows. A worker adds to its own row without a lock; nobody else writes there. The memory outlives a worker,
+and the next one in its place goes on in the same row, so that no counter ever falls. Gauges begin at 0 then.
 
 Directory records: length of the key (uint32), first slot (uint32), the key in UTF-8. A record counts once the
 end mark behind it is written.
@@ -34,7 +34,7 @@ class Series(NamedTuple):
     metric: str
     labels: tuple[str, ...]
     start: int
-    count: int
+    width: int
 
 
 class SlabFullError(Exception):
@@ -96,7 +96,7 @@ class Slab:
 
     def sums(self, series: Sequence[Series]) -> list[float]:
         """Every slot up to the last of `series`, summed over the rows."""
-        end = max((one.start + one.count for one in series), default=0)
+        end = max((one.start + one.width for one in series), default=0)
         totals = [0.0] * end
         for row in range(self._workers):
             totals = [total + value for total, value in zip(totals, self._row(row)[:end], strict=True)]

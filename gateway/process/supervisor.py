@@ -42,17 +42,18 @@ class _Worker:
 class Supervisor:
     """Runs `count` workers until SIGTERM or SIGINT.
 
-    `work` is what a worker does, in a process of its own: it calls its first argument once it serves, ends
-    on SIGTERM, and begins to end when the descriptor that is its second argument becomes readable. Its result
-    is the exit code. `reload` says whether SIGHUP may be passed on: the new configuration is good.
+    `work(number, ready, lifeline)` is what a worker does, in a process of its own. `number` counts the
+    workers from 0; a replacement gets that of the dead one. `ready` is to be called once it serves. It ends
+    on SIGTERM, and begins to end when the descriptor `lifeline` becomes readable. Its result is the exit
+    code. `reload` says whether SIGHUP may be passed on: the new configuration is good.
     """
 
     def __init__(
-        self, count: int, work: Callable[[Callable[[], None], int], int], reload: Callable[[], bool]
+        self, count: int, work: Callable[[int, Callable[[], None], int], int], reload: Callable[[], bool]
     ) -> None:
         self._work = work
         self._reload = reload
-        self._workers = [_Worker(number) for number in range(1, count + 1)]
+        self._workers = [_Worker(number) for number in range(count)]
         self._lifeline = os.pipe()
         self._failed_starts = 0
         self._stopping = False
@@ -104,14 +105,14 @@ class Supervisor:
         if worker.pid == 0:
             os.close(ready)
             os.close(self._lifeline[1])
-            self._be_worker(says_ready)
+            self._be_worker(worker.number, says_ready)
         os.close(says_ready)
         os.set_blocking(ready, False)
         worker.ready = ready
         worker.serves = False
         _tell(logging.INFO, "worker_started", worker=worker.number, pid=worker.pid)
 
-    def _be_worker(self, says_ready: int) -> None:
+    def _be_worker(self, number: int, says_ready: int) -> None:
         """Never returns: what the parent is doing must not go on in the child."""
         code = 1
 
@@ -121,7 +122,7 @@ class Supervisor:
 
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-            code = self._work(ready, self._lifeline[0])
+            code = self._work(number, ready, self._lifeline[0])
         except BaseException:
             traceback.print_exc()
         finally:

@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 from gateway.config import schema
 from gateway.resilience.plan import Policy
 
-_VIA: Final = b"via: 1.1 gateway\r\n"
+# Via stands behind the fields of those who had the request before (RFC 9110 section 7.6.3).
+_END: Final = b"via: 1.1 gateway\r\n\r\n"
+_END_WITH_LENGTH: Final = b"via: 1.1 gateway\r\ncontent-length: %d\r\n\r\n"
 _BODILESS: Final = (b"GET", b"HEAD", b"DELETE", b"OPTIONS")
 _MIN_SECRET: Final = 8
 
@@ -49,15 +51,11 @@ class Provider:
         self.policy = Policy(name)
         self.chain: tuple[Provider, ...] = (self,)
         self.policies: tuple[Policy, ...] = (self.policy,)
-        self._replaced = frozenset(field.lower().encode() for field in settings.headers) | self.key_fields()
+        self._replaced = frozenset(field.lower().encode() for field in settings.headers)
         self._head_end = self._static_fields(settings, url.netloc)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
-
-    def key_fields(self) -> frozenset[bytes]:
-        """Lower-case names of fields that carry credentials in this format; a client's never pass."""
-        return frozenset()
 
     def authorize(self, key: str) -> bytes:
         """The header line that carries `key`."""
@@ -73,10 +71,8 @@ class Provider:
         if self._replaced:
             fields = self._without_replaced(fields)
         pieces = [request.method, b" ", self.target(request.target, model), self._head_end, *fields]
-        if length or request.method not in _BODILESS:
-            pieces.append(b"%bcontent-length: %d\r\n\r\n" % (_VIA, length))
-        else:
-            pieces.append(_VIA + b"\r\n")
+        has_length = length or request.method not in _BODILESS
+        pieces.append(_END_WITH_LENGTH % length if has_length else _END)
         return b"".join(pieces)
 
     def _static_fields(self, settings: schema.Provider, authority: str) -> bytes:

@@ -53,6 +53,7 @@ class Exchange:
         "_response",
         "_sent_s",
         "_timer",
+        "_told",
         "provider",
     )
 
@@ -74,6 +75,7 @@ class Exchange:
         self.provider = route.chain[0]
         self._sent_s = 0.0
         self._fresh = False
+        self._told = True
         self._timer: asyncio.TimerHandle | None = None
         self._connection: Connection | None = None
         self._response: Response | None = None
@@ -87,6 +89,13 @@ class Exchange:
         if self._request_id is None:
             self._request_id = self.request.request_id or self._service.new_request_id()
         return self._request_id
+
+    @property
+    def outcome(self) -> str | None:
+        """How the last attempt ended: success or neutral; None where its failure was told already."""
+        if self._told:
+            return None
+        return "neutral" if self.status == 499 else self._plan.outcome.name.lower()
 
     # -- deciding and performing
 
@@ -108,6 +117,7 @@ class Exchange:
                 self._timer = self._service.call_later(step.delay_s, self._due)
             else:
                 self.attempts += 1
+                self._told = False
                 self.provider = self.route.chain[step.index]
                 self._send(now, fresh=False)
         else:
@@ -282,6 +292,7 @@ class Exchange:
         """A response breaks off that the client has seen the beginning of: it must be able to tell."""
         response = self._response
         assert response is not None
+        self._told = True
         self._service.observer.stream_broken(self.request_id, self.provider.name, fault.value, detail)
         self._finish(False, self._service.clock(), fault.value)
         error = answers.fault_error(fault, detail, self.provider, self.route.chain[0])
@@ -329,6 +340,7 @@ class Exchange:
             connection.abandon()
 
     def _tell_failure(self, result: Result, detail: str) -> None:
+        self._told = True
         verdict = result.verdict
         outcome = verdict.outcome.name.lower()
         self._service.observer.attempt_failed(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from gateway.errors import Fault, GatewayError
-from gateway.observe.events import Finished
+from gateway.observe.observer import Finished
 
 
 class Request(Protocol):
@@ -125,6 +125,9 @@ class Observer(Protocol):
 
     def stream_broken(self, request_id: bytes, provider: str, reason: str, detail: str) -> None:
         """A response broke off after its beginning had gone to the client."""
+
+    def started(self) -> None:
+        """A request begins to be answered."""
 
     def finished(self, exchange: Finished, now: float) -> None:
         """A request has its answer, or its client has left."""

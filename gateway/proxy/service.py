@@ -84,6 +84,7 @@ class Service:
             self.observer.refused(error.status)
             client.refuse(error, [b"x-request-id: %b\r\n" % (request.request_id or self.new_request_id())])
             return None
+        self.observer.started()
         exchange = Exchange(self, request, client, route, body)
         exchange.start()
         return exchange

@@ -134,7 +134,7 @@ class Plan:
     later.
     """
 
-    __slots__ = ("_at", "_chain", "_model", "_outcome", "_permit", "_retries", "deadline_s")
+    __slots__ = ("_at", "_chain", "_model", "_permit", "_retries", "deadline_s", "outcome")
 
     def __init__(self, chain: Sequence[Policy], model: str, deadline_s: float = float("inf")) -> None:
         self._chain = chain
@@ -143,7 +143,7 @@ class Plan:
         self._at = 0
         self._retries = 0
         self._permit = 0
-        self._outcome = Outcome.NEUTRAL
+        self.outcome = Outcome.NEUTRAL
 
     def __repr__(self) -> str:
         return f"<Plan at {self._chain[self._at].name}, {self._retries} retries>"
@@ -170,7 +170,7 @@ class Plan:
     def after(self, result: Result, now: float, sample: float) -> Step:
         """What to do with the `result` of an attempt."""
         verdict = result.verdict
-        self._outcome = verdict.outcome
+        self.outcome = verdict.outcome
         if not verdict.retry:
             return _DELIVER
         policy = self._chain[self._at]
@@ -186,7 +186,7 @@ class Plan:
 
     def finish(self, whole: bool, now: float, reason: str = "stream_broken") -> None:
         """The delivered response has ended: whole, or broken on the provider's side."""
-        self._record(self._outcome if whole else Outcome.FAILURE, "success" if whole else reason, now)
+        self._record(self.outcome if whole else Outcome.FAILURE, "success" if whole else reason, now)
 
     def release(self, now: float) -> None:
         """Nobody waits for the answer any more: the permit goes back and nothing is held against anyone."""

@@ -13,7 +13,6 @@ import socket
 import ssl
 import stat
 from collections.abc import Sequence
-from time import monotonic
 from typing import Final
 
 from gateway.config.schema import Tls
@@ -93,11 +92,26 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
-    try:
-        context.load_cert_chain(tls.cert, tls.key)
-    except (OSError, ssl.SSLError) as error:
-        raise ListenError(f"cannot use the certificate {tls.cert} with the key {tls.key}: {error}") from None
+    load_certificate(context, tls)
     return context
+
+
+def load_certificate(context: ssl.SSLContext, tls: Tls) -> None:
+    """Use the certificate and key for new connections of `context`. Raises ListenError for unusable files."""
+    for path in (tls.cert, tls.key):
+        try:
+            with open(path, "rb"):
+                pass
+        except OSError as error:
+            raise ListenError(f"cannot read {path} (server.tls): {error.strerror}") from None
+    try:
+        # An empty password: without one OpenSSL would ask on the terminal for that of an encrypted key.
+        context.load_cert_chain(tls.cert, tls.key, password="")
+    except OSError as error:
+        raise ListenError(
+            f"cannot use the certificate {tls.cert} with the key {tls.key} (server.tls): "
+            f"both must be PEM, the key not encrypted and the certificate's own ({error})"
+        ) from None
 
 
 def raise_descriptor_limit() -> int:
@@ -109,7 +123,11 @@ def raise_descriptor_limit() -> int:
 
 
 class Listener:
-    """Accepts connections for one site on bound sockets, until it is closed."""
+    """Accepts connections for one site on bound sockets, until it is closed.
+
+    When the process is out of descriptors, libuv accepts with one that it keeps in reserve and closes it at
+    once: clients are turned away instead of waiting, and the loop does not spin.
+    """
 
     def __init__(
         self, site: Site, sockets: Sequence[socket.socket], tls: ssl.SSLContext | None = None
@@ -119,26 +137,10 @@ class Listener:
         self._tls = tls
         self._servers: list[asyncio.Server] = []
         self._sweep: asyncio.TimerHandle | None = None
-        timeouts = site.timeouts
-        shortest = min(timeouts.header, timeouts.body, timeouts.keepalive)
-        self._tick_s = min(_MAX_TICK_S, max(_MIN_TICK_S, shortest / 8))
+        self.addresses = _addresses(sockets, "http" if tls is None else "https")
 
     def __repr__(self) -> str:
         return f"<Listener on {', '.join(self.addresses)}>"
-
-    @property
-    def addresses(self) -> list[str]:
-        """Where it listens, as URLs that a client would use, or as the path of a Unix socket."""
-        scheme = "https" if self._tls else "http"
-        names = []
-        for sock in self._sockets:
-            name = sock.getsockname()
-            if sock.family == socket.AF_UNIX:
-                names.append(f"unix:{name}")
-            else:
-                host = f"[{name[0]}]" if ":" in name[0] else name[0]
-                names.append(f"{scheme}://{host}:{name[1]}")
-        return names
 
     async def start(self) -> None:
         """Begin to accept."""
@@ -173,11 +175,25 @@ class Listener:
             connection.abort()
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._sweep = loop.call_later(self._tick_s, self._look, loop)
+        timeouts = self.site.timeouts  # a reload may have changed them
+        shortest_s = min(timeouts.header, timeouts.body, timeouts.keepalive)
+        self._sweep = loop.call_later(min(_MAX_TICK_S, max(_MIN_TICK_S, shortest_s / 8)), self._look, loop)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        now = monotonic()
+        self._schedule(loop)
+        now = self.site.clock()
         overdue = [connection for connection in self.site.connections if connection.deadline_s <= now]
         for connection in overdue:
             connection.timed_out()
-        self._schedule(loop)
+
+
+def _addresses(sockets: Sequence[socket.socket], scheme: str) -> list[str]:
+    names = []
+    for sock in sockets:
+        name = sock.getsockname()
+        if sock.family == socket.AF_UNIX:
+            names.append(f"unix:{name}")
+        else:
+            host = f"[{name[0]}]" if ":" in name[0] else name[0]
+            names.append(f"{scheme}://{host}:{name[1]}")
+    return names

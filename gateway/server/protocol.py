@@ -2,8 +2,9 @@
 
 Rules:
 
-- One request is answered at a time. Meanwhile the socket is still read, so that a client that leaves is
-  noticed at once; what it pipelines is kept as bytes, at most `max_header` of them.
+- One request is answered at a time, and none is begun while the client does not read. Meanwhile the socket is
+  still read, so that a client that leaves is noticed at once; what it pipelines is kept as bytes, at most
+  `max_header` of them, and the connection is closed behind the answers that are due when there are more.
 - FIN or reset while a request is unanswered means that the client has left.
 - A connection is closed behind a refused request, and only after the client had time to read the refusal.
 - Deadlines are absolute: bytes do not move them. The listener's sweep compares `deadline_s` with its clock.
@@ -14,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from time import monotonic, time
 from typing import TYPE_CHECKING, Final, cast
 
 from gateway.errors import GatewayError, overloaded, refused
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 NEVER: Final = float("inf")
 HIGH_WATER: Final = 64 * 1024
 LINGER_S: Final = 2.0
+MAX_LINGER_S: Final = 30.0
 _SEPARATE_BODY: Final = 32 * 1024
 _BODILESS: Final = frozenset({204, 304})
 _LENGTH, _CHUNKED, _CLOSE = range(3)
@@ -39,9 +40,11 @@ class ClientConnection(asyncio.Protocol):
     __slots__ = (
         # connection
         "_advancing",
+        "_clock",
         "_early",
         "_early_size",
-        "_lingering",
+        "_linger_until_s",
+        "_paused",
         "_reader",
         "_site",
         "_transport",
@@ -56,12 +59,14 @@ class ClientConnection(asyncio.Protocol):
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._clock = site.clock
         self._reader = RequestReader(site)
         self._transport = cast(asyncio.Transport, None)
         self.deadline_s = NEVER
         self._early: list[bytes] = []
         self._early_size = 0
-        self._lingering = False
+        self._linger_until_s = 0.0
+        self._paused = False
         self._advancing = False
         self._request: Request | None = None
         self._active: Active | None = None
@@ -77,7 +82,7 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(HIGH_WATER, HIGH_WATER // 4)
-        self.deadline_s = monotonic() + self._site.timeouts.header
+        self._reader.deadline_s = self.deadline_s = self._clock() + self._site.timeouts.header
         if not self._site.opened(self):
             self._reader.refuse(
                 overloaded("The gateway has all the connections it may (server.limits.max_connections).")
@@ -85,38 +90,39 @@ class ClientConnection(asyncio.Protocol):
             self._advance()
 
     def data_received(self, data: bytes) -> None:
-        reader = self._reader
-        if self._request is not None:
+        if self._request is not None or self._paused:
             self._keep(data)
-            return
-        reader.feed(data)
-        self._advance()
+        else:
+            self._reader.feed(data)
+            self._advance()
 
     def eof_received(self) -> bool:
+        self.deadline_s = self._clock() + self._site.timeouts.keepalive  # to read what was answered
         self._leave()
         return False  # the transport closes itself
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._site.lost(self)
         self._leave()
-        self._reader.ended = True
-        self._reader.drop()
-        self._forget_pipelined()
 
     def pause_writing(self) -> None:
+        self._paused = True
         if self._active is not None:
             self._active.pause()
 
     def resume_writing(self) -> None:
+        self._paused = False
         if self._active is not None:
             self._active.resume()
+        elif self._request is None:
+            self._advance(self._clock())
 
     # -- for the listener
 
     @property
     def idle(self) -> bool:
         """No request is being read or answered."""
-        return self._request is None and self._reader.request is None and not self._lingering
+        return self._request is None and self._reader.request is None and not self._linger_until_s
 
     def close_idle(self) -> None:
         """Close a connection on which nothing is under way."""
@@ -126,17 +132,16 @@ class ClientConnection(asyncio.Protocol):
     def timed_out(self) -> None:
         """`deadline_s` has passed."""
         reader = self._reader
-        if self._request is None and reader.request is not None and not self._lingering:
+        if reader.request is not None:
             timeouts = self._site.timeouts
             if reader.in_body:
-                message = (
-                    f"The request body did not arrive within {timeouts.body:g} s (server.timeouts.body)."
-                )
+                what, limit = "body", f"{timeouts.body:g} s (server.timeouts.body)"
             else:
-                message = f"The request header did not arrive within {timeouts.header:g} s (server.timeouts.header)."
+                what, limit = "header", f"{timeouts.header:g} s (server.timeouts.header)"
+            message = f"The request {what} did not arrive within {limit}."
             reader.refuse(refused(408, "request_timeout", message))
             self._advance()
-        elif self._lingering or self._transport.get_write_buffer_size():
+        elif self._linger_until_s or self._transport.get_write_buffer_size():
             self._transport.abort()  # close() would wait for a client that does not read
         else:
             self._transport.close()
@@ -148,21 +153,32 @@ class ClientConnection(asyncio.Protocol):
     # -- what is under way
 
     def _keep(self, data: bytes) -> None:
+        reader = self._reader
         self._early_size += len(data)
+        if reader.ended:
+            return
         if self._early_size <= self._site.limits.max_header:
             self._early.append(data)
+            return
+        # What is unanswered when a connection closes a client may send again (RFC 9112 section 9.3.2).
+        reader.ended = True
+        reader.drop()
+        self._early.clear()
+        if reader.ready:
+            reader.ready[-1].keep_alive = False
         else:
-            # The connection closes behind this answer; what is unanswered a client may send again.
-            self._reader.ended = True
-            self._early.clear()
+            self._closes = True
 
-    def _advance(self) -> None:
-        """Answer what is ready, one request after the other; close when there is nothing more to come."""
+    def _advance(self, waited_until_s: float = 0.0) -> None:
+        """Answer what is ready, one request after the other; close when there is nothing more to come.
+
+        `waited_until_s` is given where bytes may have lain unread until now.
+        """
         if self._advancing:
             return
         self._advancing = True
         reader = self._reader
-        while self._request is None:
+        while self._request is None and not self._paused:
             if reader.ready:
                 self._begin(reader.ready.popleft())
             elif self._early and not reader.ended:
@@ -175,12 +191,15 @@ class ClientConnection(asyncio.Protocol):
         self._advancing = False
         if self._request is not None:
             self.deadline_s = NEVER
+        elif self._paused:
+            pass  # `deadline_s` is that of the answer which the client does not read
         elif reader.ended:
             self._close()
         elif reader.request is not None:
+            if waited_until_s:
+                reader.restart_clock(waited_until_s)
             self.deadline_s = reader.deadline_s
-            if reader.continue_due:
-                reader.continue_due = False
+            if reader.take_continue():
                 self._transport.write(writer.CONTINUE)
 
     def _begin(self, request: Request) -> None:
@@ -197,76 +216,94 @@ class ClientConnection(asyncio.Protocol):
             return
         if self._request is request:
             self._active = active
+            if self._paused and active is not None:
+                active.pause()
 
     def _fail(self) -> None:
         if self._started:
             self.cut()
         else:
-            error = refused(
-                500, "internal_error", "The gateway could not handle the request; its log says why."
+            self.refuse(
+                refused(500, "internal_error", "The gateway could not handle the request; its log says why."),
+                [],
             )
-            self.respond(error.status, error.fields(), error.body())
 
     def _close(self) -> None:
+        if self._linger_until_s:
+            self.deadline_s = min(self._clock() + LINGER_S, self._linger_until_s)
+            return
         refusal = self._reader.refusal
-        if self._lingering or self._transport.is_closing():
+        if self._transport.is_closing():
             return
         if refusal is not None:
-            body = refusal.body()
-            fields = [*refusal.fields(), *self._site.date_field(time())]
-            self._transport.write(
-                b"".join((*writer.with_length(refusal.status, fields, len(body), False), body))
-            )
-        if (refusal is not None or self._early_size) and self._transport.can_write_eof():
-            # A close with unread bytes resets the connection, and the answer may be lost (RFC 9112 9.6).
-            self._lingering = True
-            self._transport.write_eof()
-            self.deadline_s = monotonic() + LINGER_S
-        else:
+            self._transport.write(self._refusal(refusal))
+        elif not self._early_size:
             self._transport.close()
+            return
+        # A close with unread bytes resets the connection, and the answer may be lost (RFC 9112 section 9.6).
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        now = self._clock()
+        self.deadline_s = now + LINGER_S
+        self._linger_until_s = now + MAX_LINGER_S
+
+    def _refusal(self, refusal: GatewayError) -> bytes:
+        """The answer to a request that was not taken, maybe not even read to its end."""
+        request = self._reader.refused
+        body = refusal.body(anthropic=request is not None and request.is_messages)
+        fields = self._site.refusal_fields(refusal, request)
+        head = writer.with_length(refusal.status, fields, len(body), False)
+        if request is None or request.method != b"HEAD":
+            head.append(body)
+        return b"".join(head)
 
     def _leave(self) -> None:
-        """The client has gone: whoever is answering it is told at once."""
-        request = self._request
-        if request is None:
-            return
-        self._request = None
-        self._reader.ended = True
-        self._site.buffered -= len(request.body)
+        """The client has gone: whoever is answering it is told at once, and nothing more is begun."""
+        request, self._request = self._request, None
         active, self._active = self._active, None
+        if request is not None:
+            self._site.buffered -= len(request.body)
+        self._end_reading()
         if active is not None:
             active.gone()
 
     def _done(self) -> None:
-        request = cast(Request, self._request)
+        request = self._request
+        assert request is not None
         self._request = None
         self._active = None
         self._site.buffered -= len(request.body)
         if self._closes or self._site.draining:
-            self._reader.ended = True
-            self._forget_pipelined()
-        self.deadline_s = monotonic() + self._site.timeouts.keepalive
+            self._end_reading()
+        now = self._clock()
+        self.deadline_s = now + self._site.timeouts.keepalive
         if not self._advancing:
-            self._advance()
+            self._advance(now)
 
-    def _forget_pipelined(self) -> None:
-        for request in self._reader.ready:
+    def _end_reading(self) -> None:
+        """Nothing that came behind the last request is answered any more."""
+        reader = self._reader
+        reader.ended = True
+        reader.refusal = None
+        reader.drop()
+        for request in reader.ready:
             self._site.buffered -= len(request.body)
-        self._reader.ready.clear()
+        reader.ready.clear()
         self._early.clear()
 
     # -- answering
 
     def date_field(self) -> tuple[bytes, ...]:
         """The Date field, for a response that has none."""
-        return self._site.date_field(time())
+        return self._site.date_field()
 
     def respond(self, status: int, fields: list[bytes], body: bytes, length: int | None = None) -> None:
         """Answer whole, in one write. `fields` hold name, `: `, value, CRLF in turn.
 
         `length` is for an answer to HEAD: the length that the body would have had.
         """
-        request = cast(Request, self._request)
+        request = self._request
+        assert request is not None
         if request.origin is not None:
             fields += self._site.cors_fields(request.origin)
         if status in _BODILESS:
@@ -290,8 +327,9 @@ class ClientConnection(asyncio.Protocol):
         self._done()
 
     def start(self, status: int, fields: list[bytes], length: int | None, data: bytes) -> None:
-        """Begin an answer: its head and the first `data` of its body, of `length` bytes where that is known."""
-        request = cast(Request, self._request)
+        """Begin an answer: its head, and the first `data` of a body of `length` bytes, None if unknown."""
+        request = self._request
+        assert request is not None
         if request.origin is not None:
             fields += self._site.cors_fields(request.origin)
         self._started = True
@@ -332,18 +370,18 @@ class ClientConnection(asyncio.Protocol):
             if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._transport.abort()
-        request = cast(Request, self._request)
+        request = self._request
+        assert request is not None
         self._request = None
         self._active = None
         self._site.buffered -= len(request.body)
-        self._reader.ended = True
-        self._forget_pipelined()
+        self._end_reading()
+        self.deadline_s = self._clock() + self._site.timeouts.keepalive
         self._transport.close()
 
     def refuse(self, error: GatewayError, fields: list[bytes]) -> None:
         """Answer with an error of our own, and with `fields` besides its own ones."""
-        request = cast(Request, self._request)
-        anthropic = request.path.startswith(b"/v1/messages")
+        assert self._request is not None
         fields += error.fields()
-        fields += self._site.date_field(time())
-        self.respond(error.status, fields, error.body(anthropic=anthropic))
+        fields += self._site.date_field()
+        self.respond(error.status, fields, error.body(anthropic=self._request.is_messages))

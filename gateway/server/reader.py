@@ -95,13 +95,11 @@ class RequestReader:
         self._now = self._clock()
         if not self._in_head:
             self._feed_body(data)
-            return
-        room = self._site.limits.max_header - self._head_size
-        if len(data) > room:
-            self._feed_in_parts(data, room)
-            return
-        self._head_size += len(data)  # the end of the head sets it back
-        self._parse(data)
+        elif self._head_size + len(data) > self._site.limits.max_header:
+            self._feed_in_parts(data)
+        else:
+            self._head_size += len(data)  # the end of the head sets it back
+            self._parse(data)
 
     def take_continue(self) -> bool:
         """Whether the client waits for `100 Continue` and has sent nothing of its body so far; asked once."""
@@ -134,14 +132,18 @@ class RequestReader:
 
     # -- feeding the parser
 
-    def _feed_in_parts(self, data: bytes, room: int) -> None:
-        room = max(0, room)
-        self._head_size = limit = self._site.limits.max_header
-        self._parse(data[:room])
-        if self._head_size < limit or not self._in_head:
-            self.feed(data[room:])
-        elif not self.ended:
-            self.refuse(_head_too_large(self.request, limit))
+    def _feed_in_parts(self, data: bytes) -> None:
+        limit = self._site.limits.max_header
+        while data and not self.ended:
+            if not self._in_head:
+                self._feed_body(data)
+                return
+            if self._head_size >= limit:
+                self.refuse(_head_too_large(self.request, limit))
+                return
+            part, data = data[: limit - self._head_size], data[limit - self._head_size :]
+            self._head_size += len(part)
+            self._parse(part)
 
     def _feed_body(self, data: bytes) -> None:
         request = self.request
@@ -152,7 +154,9 @@ class RequestReader:
         limit = self._site.limits.max_header
         self._framing_size += len(data) - (self._body_size - size)
         if self._framing_size > limit + _FRAMING_PER_BYTE * self._body_size:
-            message = f"Chunk extensions and trailers are larger than {limit} bytes (server.limits.max_header)."
+            message = (
+                f"Chunk extensions and trailers are larger than {limit} bytes (server.limits.max_header)."
+            )
             self.refuse(refused(431, "header_too_large", message))
         elif len(self._parts) > _MAX_PARTS:
             # Tiny chunks take many times their size as objects, which no limit would see.
@@ -195,7 +199,9 @@ class RequestReader:
             message = f"The request does not begin with a method that is known here ({known})."
             self.refuse(refused(501, "unsupported_method", message))
         elif self._parser.get_method() == b"PRI":
-            self.refuse(refused(505, "http_version_not_supported", "HTTP/2 is not spoken here; use HTTP/1.1."))
+            self.refuse(
+                refused(505, "http_version_not_supported", "HTTP/2 is not spoken here; use HTTP/1.1.")
+            )
         else:
             self.refuse(bad_request(f"The request is not valid HTTP/1.1: {error}.", code="malformed_request"))
 

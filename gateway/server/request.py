@@ -13,12 +13,12 @@ from gateway.errors import GatewayError, bad_request, refused
 
 MAX_FIELDS: Final = 256
 METHODS: Final = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
-_ALLOW: Final = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+ALLOW: Final = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 # uri-host [":" port] of RFC 3986: no userinfo, no path, no blank.
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-fvV:.]+\])(?::[0-9]*)?").fullmatch
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]+)(/?[^#]*)", re.IGNORECASE).fullmatch
-# Plain, percent-encoded, behind a backslash, and with a path parameter ("/..;x/"), as various servers read it.
+# Plain, percent-encoded, behind a backslash, with a path parameter ("/..;x/"): as various servers read it.
 _SLASH: Final = rb"(?:/|\\|%2f|%5c)"
 _DOT_SEGMENT: Final = re.compile(
     _SLASH + rb"(?:\.|%2e){1,2}(?:" + _SLASH + rb"|;|%3b|$)", re.IGNORECASE
@@ -195,7 +195,7 @@ class Request:
         if self.method not in METHODS:
             method = self.method.decode("latin-1")
             return refused(
-                405, "method_not_allowed", f"The method {method} is not allowed here.", allow=_ALLOW
+                405, "method_not_allowed", f"The method {method} is not allowed here.", allow=ALLOW
             )
         target = self.target
         if not target.startswith(b"/"):
@@ -215,10 +215,9 @@ class Request:
             return bad_request("The request target has a fragment.", code="invalid_target")
         self.target = target
         self.path = path = target.partition(b"?")[0]
-        if b"/." in path or b"%" in path or b"\\" in path:
-            # A dot segment could lead out of the provider's base path while our key is attached.
-            if _DOT_SEGMENT(path):
-                return bad_request("The path has a dot segment.", code="invalid_target")
+        # A dot segment could lead out of the provider's base path while our key is attached.
+        if (b"/." in path or b"%" in path or b"\\" in path) and _DOT_SEGMENT(path):
+            return bad_request("The path has a dot segment.", code="invalid_target")
         return None
 
     def _check_host(self) -> GatewayError | None:
@@ -238,7 +237,8 @@ class Request:
         if self.content_length is not None:
             if len(self.content_length) > _MAX_LENGTH_BYTES:
                 return bad_request(
-                    f"The Content-Length field is longer than {_MAX_LENGTH_BYTES} bytes.", code="invalid_framing"
+                    f"The Content-Length field is longer than {_MAX_LENGTH_BYTES} bytes.",
+                    code="invalid_framing",
                 )
             if int(self.content_length) > max_body:
                 return too_large(max_body)

@@ -1,16 +1,17 @@
-"""What is served at one address: which paths there are, who may ask for them, and what their answers share."""
+"""What is served at one address: which paths there are, who may ask for them, what their answers share."""
 
 from __future__ import annotations
 
 import binascii
 import hmac
 import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
 from gateway.config.schema import Limits, ServerTimeouts
 from gateway.errors import INVALID_REQUEST, GatewayError, refused
-from gateway.server.request import Request
+from gateway.server.request import ALLOW, Request
 from gateway.server.writer import Date
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 DATA_PREFIX: Final = b"/v1/"
+_METHODS: Final = ALLOW.encode()
 
 
 class Active(Protocol):
@@ -51,7 +53,8 @@ class Site:
     """The data endpoints (`data`, None where they are not served) and the `pages` of one or more listeners.
 
     `keys` are the API keys that clients may use; none means that no key is asked for. `buffered` is the
-    number of body bytes that are held for all requests together.
+    number of body bytes that are held for all requests together. `clock` is monotonic, `wall_clock` counts
+    from the epoch, both in seconds.
     """
 
     def __init__(
@@ -64,11 +67,15 @@ class Site:
         max_connections: int,
         timeouts: ServerTimeouts,
         cors_origins: tuple[str, ...] = (),
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
+        self.clock = clock
+        self._wall_clock = wall_clock
         self.buffered = 0
         self.draining = False
         self.connections: set[ClientConnection] = set()
-        self.date = Date()
+        self._date = Date()
         self._data = data
         self._pages = pages
         self.configure(
@@ -124,31 +131,53 @@ class Site:
             if request.method not in (b"GET", b"HEAD"):
                 return refused(405, "method_not_allowed", "This page is read with GET.", allow="GET, HEAD")
             return None
-        if request.method == b"OPTIONS" and (request.path == b"*" or self._is_preflight(request)):
+        is_options = request.method == b"OPTIONS"
+        if is_options and request.path == b"*":
             return None
         if self._data is None or not request.path.startswith(DATA_PREFIX) or request.path == DATA_PREFIX:
             path = request.path.decode("latin-1")
             return refused(404, "unknown_url", f"Nothing is served at {path}; the API is under /v1/.")
-        if self._keys and not _authorized(request, self._keys, basic=False):
+        # A preflight cannot carry a key.
+        if self._keys and not is_options and not _authorized(request, self._keys, basic=False):
             return _unauthorized()
         return None
 
     def handle(self, request: Request, client: ClientConnection) -> Active | None:
-        """Answer an admitted request."""
+        """Answer an admitted request.
+
+        OPTIONS goes to no provider: which origins and methods may be used is the gateway's to say, and it is
+        what `Max-Forwards: 0` asks for (RFC 9110 section 7.6.2).
+        """
         page = self._pages.get(request.path)
         if page is not None:
             return page.handler(request, client)
-        if request.method == b"OPTIONS" and (request.path == b"*" or self._is_preflight(request)):
-            client.respond(204, self._preflight_fields(), b"")
+        if request.method == b"OPTIONS":
+            client.respond(204, self._options_fields(request), b"")
             return None
         assert self._data is not None
         return self._data(request, client)
 
     # -- fields that answers share
 
-    def date_field(self, wall_time: float) -> tuple[bytes, ...]:
+    def date_field(self) -> tuple[bytes, ...]:
         """The Date field, for an answer of our own making."""
-        return (b"date", b": ", self.date.value(wall_time), b"\r\n")
+        return (b"date", b": ", self._date.value(self._wall_clock()), b"\r\n")
+
+    def refusal_fields(self, refusal: GatewayError, request: Request | None) -> list[bytes]:
+        """The fields of `refusal`, the answer to `request`; None where not so much as its target was read."""
+        fields = refusal.fields()
+        if request is not None:
+            if request.origin is not None:
+                fields += self.cors_fields(request.origin)
+            if refusal.status == 401 and request.path in self._pages:
+                fields += (
+                    b"www-authenticate",
+                    b": ",
+                    b'Basic realm="gateway"',
+                    b"\r\n",
+                )  # a browser asks then
+        fields += self.date_field()
+        return fields
 
     def cors_fields(self, origin: bytes) -> tuple[bytes, ...]:
         """What lets a page of `origin` read the answer; empty where that is not allowed."""
@@ -157,32 +186,28 @@ class Site:
         fields = (b"access-control-allow-origin", b": ", origin, b"\r\nvary", b": ", b"origin", b"\r\n")
         return (*fields, b"access-control-expose-headers", b": ", b"*", b"\r\n")
 
-    def _is_preflight(self, request: Request) -> bool:
-        return request.origin is not None and bool(self.cors_fields(request.origin))
-
-    def _preflight_fields(self) -> list[bytes]:
-        methods = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
-        return [
-            *(b"allow", b": ", methods, b"\r\n"),
-            *(b"access-control-allow-methods", b": ", methods, b"\r\n"),
+    def _options_fields(self, request: Request) -> list[bytes]:
+        fields = [b"allow", b": ", _METHODS, b"\r\n", *self.date_field()]
+        if request.origin is not None and self.cors_fields(request.origin):
+            fields += (b"access-control-allow-methods", b": ", _METHODS, b"\r\n")
             # "*" does not cover Authorization (Fetch standard, CORS non-wildcard request-header name).
-            *(b"access-control-allow-headers", b": ", b"*, Authorization", b"\r\n"),
-            *(b"access-control-max-age", b": ", b"600", b"\r\n"),
-        ]
+            fields += (b"access-control-allow-headers", b": ", b"*, Authorization", b"\r\n")
+            fields += (b"access-control-max-age", b": ", b"600", b"\r\n")
+        return fields
 
 
 def _authorized(request: Request, keys: tuple[bytes, ...], *, basic: bool) -> bool:
     """The request carries one of `keys`; compared in constant time, and with every key."""
-    given = _bearer(request.authorization)
-    if given is None and not basic and request.path.startswith(b"/v1/messages"):
-        given = request.api_key
-    if given is None and basic:
-        given = _basic_password(request.authorization)
-    if given is None:
-        return False
+    given = [_bearer(request.authorization)]
+    if basic:
+        given.append(_basic_password(request.authorization))
+    elif request.is_messages:
+        given.append(request.api_key)
     found = False
-    for key in keys:
-        found |= hmac.compare_digest(given, key)
+    for one in given:
+        if one is not None:
+            for key in keys:
+                found |= hmac.compare_digest(one, key)
     return found
 
 

@@ -1,4 +1,4 @@
-"""How a connection to a provider is made, and why it could not be: foreign exceptions become a `ConnectError`."""
+"""How a connection to a provider is made, and why one could not be: all exceptions become `ConnectError`."""
 
 from __future__ import annotations
 
@@ -41,15 +41,16 @@ class TcpDialler:
                 )
         except TimeoutError:
             raise ConnectError(Fault.CONNECT_TIMEOUT, f"no connection within {self._timeout_s:g} s") from None
-        except socket.gaierror as error:
-            raise ConnectError(
-                Fault.DNS, f"the name {self._host} does not resolve ({error.strerror})"
-            ) from None
+        except (socket.gaierror, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ConnectError(Fault.DNS, f"the name {self._host} does not resolve ({reason})") from None
+        except ssl.SSLCertVerificationError as error:
+            message = f"its certificate is not trusted ({error.verify_message})"
+            raise ConnectError(Fault.TLS, message) from None
         except ssl.SSLError as error:
             raise ConnectError(Fault.TLS, f"TLS failed ({error.reason or error})") from None
-        except (OSError, UnicodeError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise ConnectError(Fault.CONNECT, f"no connection ({reason})") from None
+        except OSError as error:
+            raise ConnectError(Fault.CONNECT, f"no connection ({error.strerror or error})") from None
 
 
 class LocalDialler:

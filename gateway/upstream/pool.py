@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from time import monotonic
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.config.schema import Pool as PoolSettings
 from gateway.config.schema import UpstreamTimeouts
@@ -22,22 +23,37 @@ _MAX_TICK_S: Final = 0.5
 _MIN_TICK_S: Final = 0.005
 
 
+class _Turn(NamedTuple):
+    """A request's place in the queue: what ends its wait, and whether it takes only a new connection."""
+
+    timer: asyncio.TimerHandle
+    fresh: bool
+
+
 class Pool:
-    """Connections to the provider `name`."""
+    """Connections to the provider `name`; `max_header` is in bytes, `clock` monotonic, in seconds."""
 
     def __init__(
-        self, name: str, dialler: Dialler, settings: PoolSettings, timeouts: UpstreamTimeouts, max_header: int
+        self,
+        name: str,
+        dialler: Dialler,
+        settings: PoolSettings,
+        timeouts: UpstreamTimeouts,
+        max_header: int,
+        *,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self.name = name
         self.max_header = max_header
         self._dialler = dialler
         self._settings = settings
+        self._clock = clock
         self._idle_s = timeouts.idle
         self._retired = False
         self._connections: set[Connection] = set()
         self._unused: list[Connection] = []
         self._dials: dict[User, asyncio.Task[None]] = {}
-        self._queue: OrderedDict[User, asyncio.TimerHandle] = OrderedDict()
+        self._queue: OrderedDict[User, _Turn] = OrderedDict()
         self._sweep: asyncio.TimerHandle | None = None
         shortest = min(timeouts.first_byte, timeouts.idle, timeouts.total, settings.idle_timeout)
         self._tick_s = min(_MAX_TICK_S, max(_MIN_TICK_S, shortest / 8))
@@ -75,7 +91,7 @@ class Pool:
             self._unused[0].close()
             self._dial(user)
         else:
-            self._enqueue(user)
+            self._enqueue(user, fresh)
         return None
 
     def cancel(self, user: User) -> None:
@@ -84,9 +100,9 @@ class Pool:
         if dial is not None:
             dial.cancel()
             self._serve_queue()
-        timer = self._queue.pop(user, None)
-        if timer is not None:
-            timer.cancel()
+        turn = self._queue.pop(user, None)
+        if turn is not None:
+            turn.timer.cancel()
 
     def retire(self) -> None:
         """The provider is configured no more: requests under way end as they would, nothing is kept."""
@@ -99,8 +115,8 @@ class Pool:
         for dial in self._dials.values():
             dial.cancel()
         self._dials.clear()
-        for timer in self._queue.values():
-            timer.cancel()
+        for turn in self._queue.values():
+            turn.timer.cancel()
         self._queue.clear()
         for connection in list(self._connections):
             connection.close()
@@ -113,16 +129,12 @@ class Pool:
     def release(self, connection: Connection) -> None:
         """`connection` is free for the next request."""
         if self._queue:
-            user, timer = self._queue.popitem(last=False)
-            timer.cancel()
-            connection.reused = True
-            user.on_connected(connection)
-            return
-        if self._retired:
+            self._hand_over(connection)
+        elif self._retired:
             connection.close()
-            return
-        connection.idle_since_s = monotonic()
-        self._unused.append(connection)
+        else:
+            connection.idle_since_s = self._clock()
+            self._unused.append(connection)
 
     def lost(self, connection: Connection) -> None:
         """`connection` is closed."""
@@ -134,11 +146,23 @@ class Pool:
 
     # -- inside
 
+    def _hand_over(self, connection: Connection) -> None:
+        """Give a used connection to the request that has waited longest, or its place to a new one."""
+        if next(iter(self._queue.values())).fresh:
+            connection.close()
+            return
+        connection.reused = True
+        self._pop_queue().on_connected(connection)
+
     def _serve_queue(self) -> None:
+        """There may be room for a new connection."""
         if self._queue and len(self._connections) + len(self._dials) < self._settings.max_connections:
-            user, timer = self._queue.popitem(last=False)
-            timer.cancel()
-            self._dial(user)
+            self._dial(self._pop_queue())
+
+    def _pop_queue(self) -> User:
+        user, turn = self._queue.popitem(last=False)
+        turn.timer.cancel()
+        return user
 
     def _dial(self, user: User) -> None:
         self._dials[user] = asyncio.get_running_loop().create_task(self._connect(user))
@@ -154,28 +178,33 @@ class Pool:
         try:
             await self._dialler.dial(protocol)
         except ConnectError as error:
-            if self._dials.pop(user, None) is not None:
-                user.on_not_connected(error.fault, str(error))
-                self._serve_queue()
+            self._not_connected(user, error.fault, str(error))
             return
         except asyncio.CancelledError:
             for connection in made:
                 connection.close()
             raise
         connection = made[-1]
+        if not connection.alive:
+            self._not_connected(user, Fault.CLOSED, "it closed the connection before a request was sent")
+            return
+        del self._dials[user]
         self._connections.add(connection)
         self._start_sweep()
-        if self._dials.pop(user, None) is None or not connection.alive:
-            connection.close()
-            return
         user.on_connected(connection)
 
-    def _enqueue(self, user: User) -> None:
+    def _not_connected(self, user: User, fault: Fault, detail: str) -> None:
+        del self._dials[user]
+        self._serve_queue()  # first, because `user` may come back, and others have waited longer
+        user.on_not_connected(fault, detail)
+
+    def _enqueue(self, user: User, fresh: bool) -> None:
         settings = self._settings
         if len(self._queue) >= settings.max_queue:
-            raise ConnectError(Fault.SATURATED, f"{len(self._queue)} requests wait for a connection already")
-        loop = asyncio.get_running_loop()
-        self._queue[user] = loop.call_later(settings.queue_timeout, self._overdue, user)
+            message = f"{settings.max_connections} connections are used and {len(self._queue)} requests wait"
+            raise ConnectError(Fault.SATURATED, message)
+        timer = asyncio.get_running_loop().call_later(settings.queue_timeout, self._overdue, user)
+        self._queue[user] = _Turn(timer, fresh)
 
     def _overdue(self, user: User) -> None:
         del self._queue[user]
@@ -187,9 +216,9 @@ class Pool:
             self._sweep = asyncio.get_running_loop().call_later(self._tick_s, self._look)
 
     def _look(self) -> None:
-        now = monotonic()
-        for connection in list(self._connections):
-            connection.look(now, self._idle_s, self._settings.idle_timeout)
         self._sweep = None
         if self._connections:
             self._start_sweep()
+        now = self._clock()
+        for connection in list(self._connections):
+            connection.look(now, self._idle_s, self._settings.idle_timeout)

@@ -4,9 +4,9 @@ Rules:
 
 - A response is parsed, never relayed on trust: what the parser or `ResponseHead` refuses is a protocol error.
 - The user is told at most twice for each read: the head, then all the body bytes of that read together. What
-  came before a protocol error still reaches it. The last it is told is one `on_body(…, True)` or `on_failure`.
-- The heads of a response (the informational ones are heads too) may have `max_header` bytes, however they are
-  cut into reads; as many may come later, in chunk extensions and trailers, without a body byte among them.
+  came before a protocol error still reaches it. One `on_body(..., True)` or `on_failure` ends it.
+- No more than `max_header` bytes may come without a body byte among them: the head, with the informational
+  responses before it, wherever the reads divide it; chunk extensions and trailers to within one read.
 - Bytes that nobody asked for poison a connection: it is dropped, or they would become somebody else's answer.
 - A connection is used again only when the response was framed, ended, and the request wholly sent.
 """
@@ -36,7 +36,7 @@ class User(Protocol):
         """The final response's head is there."""
 
     def on_body(self, data: bytes, complete: bool) -> None:
-        """Body bytes of one read, maybe none; `complete` with the last of them. The connection is given back then."""
+        """Body bytes of one read, maybe none; `complete` with the last, and the connection is given back."""
 
     def on_failure(self, fault: Fault, detail: str) -> None:
         """There will be no more; the connection is gone."""
@@ -184,19 +184,18 @@ class Connection(asyncio.Protocol):
             failure = f"its response is not HTTP ({error})"
         except MalformedResponseError as error:
             failure = str(error)
-        head = self._head
-        if head is not None and head.status and not self._delivered_head:
-            self._delivered_head = True
-            self._room = self._max_header
-            size = 0
-            user.on_head(head)
-            if self._user is not user:
-                return
+        if not self._delivered_head:
+            head = self._head
+            if head is not None and head.status:
+                self._delivered_head = True
+                user.on_head(head)
+                if self._user is not user:
+                    return
         self._deliver(user, size, failure)
 
     def eof_received(self) -> bool:
         user, head = self._user, self._head
-        if user is not None and self._delivered_head and head is not None and head.ends_with_connection:
+        if user is not None and head is not None and head.status and head.ends_with_connection:
             self._complete = True
             self._keep_alive = False
             self._deliver(user, 0, "")
@@ -247,7 +246,9 @@ class Connection(asyncio.Protocol):
             data = b""
             self._room -= size
             if self._room < 0 and not self._complete and not failure:
-                failure = f"the extensions or trailers of its chunks are larger than {self._max_header} bytes"
+                failure = (
+                    f"its response has chunk extensions or trailers of more than {self._max_header} bytes"
+                )
         if self._complete:
             self._user = None
             if self._keep_alive and not failure and not self._transport.get_write_buffer_size():
@@ -270,7 +271,7 @@ class Connection(asyncio.Protocol):
         room = self._room
         self._parser.feed_data(data[:room])
         if self._head is None or not self._head.status:
-            raise MalformedResponseError(f"the header of its response is larger than {self._max_header} bytes")
+            raise MalformedResponseError(f"its response has a header of more than {self._max_header} bytes")
         self._parser.feed_data(data[room:])
 
     def _close(self) -> None:
@@ -291,7 +292,8 @@ class Connection(asyncio.Protocol):
             self._head.add_field(name, value)
 
     def on_headers_complete(self) -> None:
-        head = cast(ResponseHead, self._head)
+        head = self._head
+        assert head is not None
         parser = self._parser
         status = parser.get_status_code()
         if 100 <= status < 200 and status != 101:
@@ -302,7 +304,7 @@ class Connection(asyncio.Protocol):
             return
         version = parser.get_http_version()
         head.complete(status, version)
-        # RFC 9112 section 6.1: with a transfer coding in HTTP/1.0 the framing is not to be trusted any further.
+        # A transfer coding in HTTP/1.0: the framing cannot be trusted any further (RFC 9112 section 6.1).
         self._keep_alive = parser.should_keep_alive() and (head.coding is None or version == "1.1")
         if self._bodiless:
             # The parser does not know of HEAD and waits for a body: the connection cannot be used again.

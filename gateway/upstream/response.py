@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.errors import Fault
-
 # What is done with a field; every name that is not here is end-to-end and passed on.
 _DROP, _LENGTH, _CODING, _CONNECTION, _TYPE, _ENCODING = range(6)
 _RETRY_AFTER, _RETRY_AFTER_MS, _REQUEST_ID, _DATE = range(6, 10)
@@ -33,13 +31,11 @@ _KNOWN: Final = {
 
 
 class MalformedResponseError(Exception):
-    """A provider's bytes are not a response that can be passed on."""
-
-    fault = Fault.PROTOCOL
+    """A provider's bytes are not a response that can be passed on; the message says why, of "it"."""
 
 
 class ResponseHead:
-    """Status and header fields of a response; `fields` are name, `: `, value, CRLF in turn, end-to-end only."""
+    """Status and header fields of a response; `fields`: name, `: `, value, CRLF in turn, end-to-end only."""
 
     __slots__ = (
         "coding",
@@ -70,6 +66,11 @@ class ResponseHead:
 
     def __repr__(self) -> str:
         return f"<ResponseHead {self.status} {self.content_type.decode('latin-1')}>"
+
+    @property
+    def ends_with_connection(self) -> bool:
+        """The body has neither a length nor chunks: the provider's FIN ends it (RFC 9112 section 6.3)."""
+        return self.content_length is None and self.coding is None
 
     def add_field(self, name: bytes, value: bytes) -> None:
         """Take one header field in, as the parser found it."""

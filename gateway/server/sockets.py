@@ -1,0 +1,64 @@
+"""The listening sockets of one server: bound all together or not at all, shared by its workers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from socket import socket
+
+import msgspec
+
+from gateway.config import schema
+from gateway.server.listener import bind_tcp, bind_unix
+
+
+class Sockets:
+    """The bound sockets of a server: `public` for the data endpoints, `admin` where its pages are apart."""
+
+    def __init__(self, public: Sequence[socket], admin: Sequence[socket], unix: str | None = None) -> None:
+        self.public = public
+        self.admin = admin
+        self._unix = unix
+
+    @classmethod
+    def bind(cls, server: schema.Server, *, reuse_port: bool = False) -> Sockets:
+        """Bind what `server` says. Raises ListenError."""
+        if server.unix is not None:
+            return cls([bind_unix(server.unix)], _bind_admin(server, reuse_port), server.unix)
+        return cls(
+            bind_tcp(server.host, server.port, reuse_port=reuse_port),
+            _bind_admin(server, reuse_port),
+        )
+
+    def with_real_ports(self, config: schema.Config) -> schema.Config:
+        """`config` with the ports that these sockets have, where it says 0."""
+        server = config.server
+        if server.unix is None and server.port == 0:
+            server = msgspec.structs.replace(server, port=self.public[0].getsockname()[1])
+        if self.admin and server.admin is not None and not server.admin.port:
+            admin = msgspec.structs.replace(server.admin, port=self.admin[0].getsockname()[1])
+            server = msgspec.structs.replace(server, admin=admin)
+        return msgspec.structs.replace(config, server=server)
+
+    def for_worker(self, server: schema.Server) -> Sockets:
+        """The sockets of one worker: on TCP its own ones at the same address, else the inherited one."""
+        if server.unix is None:
+            return Sockets.bind(server, reuse_port=True)
+        return Sockets(self.public, _bind_admin(server, reuse_port=True))
+
+    def close(self) -> None:
+        """Close them all, and remove a Unix socket's file."""
+        for sock in (*self.public, *self.admin):
+            sock.close()
+        if self._unix is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(self._unix)
+
+
+def _bind_admin(server: schema.Server, reuse_port: bool) -> Sequence[socket]:
+    admin = server.admin
+    if admin is None or (admin.host is None and admin.port is None):
+        return ()
+    port = server.port if admin.port is None else admin.port
+    return bind_tcp(admin.host or server.host, port, reuse_port=reuse_port)

@@ -1,0 +1,1 @@
+"""Tests of the provider side on the wire, most of them with fakes and no socket."""
