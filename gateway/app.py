@@ -21,6 +21,7 @@ from gateway.observe.journal import LastErrors, Transitions
 from gateway.observe.metrics import Metrics, read
 from gateway.observe.observer import Observer
 from gateway.observe.slab import Slab
+from gateway.observe.usage import Price
 from gateway.process import worker
 from gateway.process.shared import SharedCells
 from gateway.process.supervisor import Supervisor
@@ -143,6 +144,7 @@ class App:
             shared.last_errors,
             time.time,
         )
+        self.observer.prices = _prices(config)
         self.providers = factory.build(config, self._policy, source)
         self._tls = None if config.server.tls is None else listener.tls_context(config.server.tls)
         self._descriptors = listener.raise_descriptor_limit()
@@ -338,6 +340,7 @@ class App:
                 cors_origins=server.cors_origins if public else (),
             )
         log.set_up(config.logging.level, config.logging.format)
+        self.observer.prices = _prices(config)
         self.observer.log.access = config.logging.access
         changed = [name for name in providers if name not in kept]
         restart = [name for name in _NEEDS_RESTART if getattr(server, name) != getattr(old.server, name)]
@@ -382,6 +385,15 @@ class App:
 
 def _keys(server: schema.Server) -> tuple[bytes, ...]:
     return tuple(key.reveal().encode() for key in server.api_keys)
+
+
+def _prices(config: schema.Config) -> dict[str, Price]:
+    return {
+        model: Price(
+            price.input, price.output, price.input if price.cached_input is None else price.cached_input
+        )
+        for model, price in config.prices.items()
+    }
 
 
 def _fallback_name(provider: Routable) -> str | None:

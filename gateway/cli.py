@@ -31,6 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ListenError as error:
         print(f"gateway: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130  # what a shell makes of SIGINT
+    except BrokenPipeError:
+        # Whoever read the output has left; the interpreter would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:

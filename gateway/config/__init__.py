@@ -12,12 +12,14 @@ from gateway.config.schema import (
     Mock,
     Model,
     Pool,
+    Price,
     Provider,
     Retry,
     Server,
     ServerTimeouts,
     Tls,
     UpstreamTimeouts,
+    Usage,
 )
 from gateway.config.secret import Secret
 
@@ -33,6 +35,7 @@ __all__ = [
     "Model",
     "Pool",
     "Position",
+    "Price",
     "Problem",
     "Provider",
     "Retry",
@@ -41,6 +44,7 @@ __all__ = [
     "ServerTimeouts",
     "Tls",
     "UpstreamTimeouts",
+    "Usage",
     "check",
     "find_config",
     "load",

@@ -120,7 +120,7 @@ def field_name(text: str) -> str:
 
 
 def field_value(text: str) -> Secret:
-    """Accept the value of a header field: printable US-ASCII, space and tab inside it. It may be a credential."""
+    """Accept a header field's value, which may be a credential: printable US-ASCII, space and tab inside."""
     if _FIELD_VALUE.fullmatch(text) is None:
         rule = "RFC 9110 5.5: printable ASCII, no space at either end"
         raise SensitiveValueError(f"is not a header field value ({rule})")

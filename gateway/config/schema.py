@@ -27,12 +27,14 @@ __all__ = [
     "Mock",
     "Model",
     "Pool",
+    "Price",
     "Provider",
     "Retry",
     "Server",
     "ServerTimeouts",
     "Tls",
     "UpstreamTimeouts",
+    "Usage",
 ]
 
 Format = Literal["openai", "azure", "anthropic", "gemini", "mock"]
@@ -202,6 +204,15 @@ class Mock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     faults: tuple[Line, ...] = ()
 
 
+class Usage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the tokens of streams are counted.
+
+    inject: ask for the usage of a stream whose client did not, and take it out of what the client gets.
+    """
+
+    inject: Bool = False
+
+
 class Provider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One upstream: where it is, what it speaks, and what is done when it fails.
 
@@ -227,6 +238,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     retry: Retry = Retry()
     timeouts: UpstreamTimeouts = UpstreamTimeouts()
     pool: Pool = Pool()
+    usage: Usage = Usage()
     mock: Mock | None = None
 
     @property
@@ -260,6 +272,17 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     model: Line | None = None
 
 
+class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """US dollars for a million tokens of one model, for `gateway_cost_usd_total`.
+
+    cached_input: for input tokens that the provider had in its cache; None = as `input`.
+    """
+
+    input: Annotated[float, units.number(0, 1_000_000)]
+    output: Annotated[float, units.number(0, 1_000_000)] = 0.0
+    cached_input: Annotated[float, units.number(0, 1_000_000)] | None = None
+
+
 class Logging(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """access: one more line for each request."""
 
@@ -272,11 +295,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The whole file.
 
     providers, models: by name, in the order of the file. A name in `models` may hold `*` anywhere.
+    prices: by the name that the provider knows, or else the one that the client sends.
     default_provider: where a name goes that no rule fits; None: see the routing rules.
     """
 
     server: Server = Server()
     providers: dict[ProviderName, Provider] = {}
     models: dict[Line, Model] = {}
+    prices: dict[Line, Price] = {}
     default_provider: ProviderName | None = None
     logging: Logging = Logging()

@@ -18,6 +18,8 @@ class _Named(Protocol):
 class _Labelled(Protocol):
     @property
     def label(self) -> str: ...
+    @property
+    def model(self) -> str: ...
 
 
 class _Requested(Protocol):

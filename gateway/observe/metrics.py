@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
 from gateway.observe.slab import GAUGE, Series, Slab, SlabFullError
+from gateway.observe.usage import Price, Tokens
 
 LATENCY_BUCKETS: Final = (
     *(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
@@ -64,7 +65,12 @@ DESCRIPTIONS: Final = {
         "counter", "Changes of a circuit's state.", ("provider", "from_state", "to_state")
     ),
     "gateway_tokens": Description(
-        "counter", "Tokens by the providers' own count.", ("provider", "model", "type")
+        "counter",
+        "Tokens by the providers' own count: input (of which cached) and output (of which reasoning).",
+        ("provider", "model", "type"),
+    ),
+    "gateway_cost_usd": Description(
+        "counter", "What the tokens cost by the configured prices, in US dollars.", ("provider", "model")
     ),
     f"{GAUGE}gateway_inflight_requests": Description("gauge", "Data requests being answered."),
     f"{GAUGE}gateway_open_connections": Description("gauge", "Open connections.", ("side",)),
@@ -98,6 +104,7 @@ class Metrics:
         self.dropped = 0
         self._requests: dict[tuple[str, str, int], _RequestSlots] = {}
         self._attempts: dict[tuple[str, str], int] = {}
+        self._tokens: dict[tuple[str, str], list[int]] = {}
         self._overhead = slab.slots("gateway_overhead_seconds", (), len(OVERHEAD_BUCKETS) + 2)
         self._inflight = slab.slots(f"{GAUGE}gateway_inflight_requests")
 
@@ -143,6 +150,19 @@ class Metrics:
             self._attempts[provider, outcome] = slot
         self.slab.cells[slot] += 1.0
 
+    def tokens(self, provider: str, model: str, tokens: Tokens, price: Price | None) -> None:
+        """A request used `tokens`, at `price` where one is known."""
+        at = self._tokens.get((provider, model))
+        if at is None:
+            slots = [self._slot("gateway_tokens", (provider, model, kind)) for kind in Tokens._fields]
+            at = self._tokens[provider, model] = [-1 if slot is None else slot for slot in slots]
+        cells = self.slab.cells
+        for slot, amount in zip(at, tokens, strict=True):
+            if amount and slot >= 0:
+                cells[slot] += amount
+        if price is not None:
+            self.count("gateway_cost_usd", provider, model, amount=price.cost(tokens))
+
     def count(self, metric: str, *labels: str, amount: float = 1.0) -> None:
         """Add to a counter that is not on every request's path."""
         slot = self._slot(metric, labels)
@@ -186,7 +206,7 @@ class Reading(NamedTuple):
         return self.slots[series.start]
 
     def buckets(self, series: Series) -> tuple[list[float], float]:
-        """Of a histogram: the observations in each bucket (not cumulative; the last is unbounded), and their sum."""
+        """Of a histogram: what each bucket holds (not cumulative; the last is unbounded), and the sum."""
         end = series.start + series.width
         return self.slots[series.start : end - 1], self.slots[end - 1]
 

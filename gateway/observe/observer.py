@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from gateway.observe import events
 from gateway.observe.journal import LastErrors, Transitions
 from gateway.observe.metrics import Metrics, Observed
+from gateway.observe.usage import Price, Tokens
 
 
 class Finished(events.Finished, Observed, Protocol):
@@ -15,10 +16,15 @@ class Finished(events.Finished, Observed, Protocol):
 
     @property
     def outcome(self) -> str | None: ...
+    @property
+    def tokens(self) -> Tokens | None: ...
 
 
 class Observer:
-    """The facts' only way out of the data plane. `wall_clock` is in seconds since the epoch."""
+    """The facts' only way out of the data plane. `wall_clock` is in seconds since the epoch.
+
+    `prices` are by model name, and may be exchanged.
+    """
 
     def __init__(
         self,
@@ -29,6 +35,7 @@ class Observer:
         wall_clock: Callable[[], float],
     ) -> None:
         self.log = log
+        self.prices: Mapping[str, Price] = {}
         self._metrics = metrics
         self._transitions = transitions
         self._last_errors = last_errors
@@ -47,6 +54,11 @@ class Observer:
         self._metrics.request_finished(
             provider, exchange.route.label, exchange, exchange.request.received_s, now
         )
+        tokens = exchange.tokens
+        if tokens is not None:
+            route = exchange.route
+            price = self.prices.get(route.model) or self.prices.get(route.label)
+            self._metrics.tokens(provider, route.label, tokens, price)
         if self.log.access:
             self.log.finished(exchange, now)
 

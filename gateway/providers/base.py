@@ -42,6 +42,7 @@ class Provider:
         self.name = name
         self.format = settings.format
         self.timeouts = settings.timeouts
+        self.inject_usage = settings.usage.inject
         url = urlsplit(settings.base_url or "http://mock")
         self.tls = url.scheme == "https"
         self.host = url.hostname or ""

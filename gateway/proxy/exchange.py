@@ -15,7 +15,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from gateway.errors import ConnectError, Fault, GatewayError
-from gateway.proxy import answers
+from gateway.proxy import answers, inject
 from gateway.proxy.masking import MaskingClient
 from gateway.proxy.response import Look, Response
 from gateway.resilience.outcome import CALLERS_FAULT, Result, of_fault, of_status
@@ -23,6 +23,7 @@ from gateway.resilience.plan import Plan, Refuse, Send, Step
 from gateway.resilience.retry import parse_retry_after
 
 if TYPE_CHECKING:
+    from gateway.observe.usage import Tokens
     from gateway.proxy.ports import Client, Connection, Request, ResponseHead
     from gateway.proxy.service import Service
     from gateway.routing.model_router import Route
@@ -97,6 +98,11 @@ class Exchange:
             return None
         return "neutral" if self.status == 499 else self._plan.outcome.name.lower()
 
+    @property
+    def tokens(self) -> Tokens | None:
+        """The usage that the provider told."""
+        return None if self._response is None else self._response.tokens
+
     # -- deciding and performing
 
     def start(self) -> None:
@@ -145,10 +151,13 @@ class Exchange:
 
     def _transmit(self, connection: Connection, now: float) -> None:
         self._connection = connection
+        body = self._body
+        if self.provider.inject_usage and self.request.path in inject.PATHS:
+            body = inject.with_usage_asked(body) or body
         connection.send(
             self,
-            self.provider.head(self.request, self.route.model, len(self._body)),
-            self._body,
+            self.provider.head(self.request, self.route.model, len(body)),
+            body,
             bodiless=self.request.method == b"HEAD",
             deadline_s=now + self.provider.timeouts.first_byte,
             limit_s=self._plan.deadline_s,
@@ -186,7 +195,7 @@ class Exchange:
         if not self._committed:
             self._hold(response, data, complete)
             return
-        if response.is_stream:
+        if response.is_watched:
             response.watch(data)
         if complete:
             self._end(response, data)
@@ -235,8 +244,8 @@ class Exchange:
         fields.append(self._own_fields(now, has_id=head.request_id is not None))
         if not head.date:
             fields += self._client.date_field()
-        if response.is_stream:
-            response.watch(data)
+        if self.provider.inject_usage and response.is_stream and inject.with_usage_asked(self._body):
+            self._client = inject.UsageRemover(self._client)
         if complete and response.is_whole():
             self._finish(True, now)
             self._client.respond(head.status, fields, data, head.content_length)

@@ -14,6 +14,8 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
+from gateway.observe import usage
+from gateway.observe.usage import StreamUsage, Tokens
 from gateway.proxy import masking, sse
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 MAX_HELD: Final = 64 * 1024
 _TAIL: Final = 4
+_USAGE_TAIL: Final = 1024
 _FIRST_BYTE, _FIRST_EVENT, _WHOLE = range(3)
 
 
@@ -42,7 +45,7 @@ class Look(Enum):
 class Response:
     """The response that began with `head`; `bodiless` says that nothing can follow (it answers HEAD)."""
 
-    __slots__ = ("_rule", "_tail", "ends_with_connection", "error", "head", "held", "is_stream")
+    __slots__ = ("_rule", "_tail", "_usage", "ends_with_connection", "error", "head", "held", "is_stream")
 
     def __init__(self, head: ResponseHead, *, bodiless: bool) -> None:
         self.head = head
@@ -53,6 +56,7 @@ class Response:
         # Neither length nor chunks: the provider's FIN is the end (RFC 9112 section 6.3).
         self.ends_with_connection = head.content_length is None and head.coding is None
         self._tail = b""
+        self._usage: Tokens | StreamUsage | None = None
 
     def __repr__(self) -> str:
         return f"<Response {self.head!r} held={len(self.held)}>"
@@ -81,6 +85,10 @@ class Response:
     def release(self, secrets: tuple[bytes, ...], complete: bool) -> tuple[list[bytes], bytes]:
         """The fields and the held bytes, to go out now; where a body is held whole, without `secrets`."""
         data, self.held = self.held, b""
+        if self.is_stream or (self._rule == _WHOLE and not complete):
+            self.watch(data)
+        elif self._rule == _WHOLE:
+            self._usage = usage.of_body(data)
         if secrets and self._rule == _WHOLE:
             return masking.without_secrets(self.head, data, secrets, complete)
         return self.head.fields, data
@@ -90,10 +98,29 @@ class Response:
         """What comes after the held bytes must be masked too: an error longer than can be held."""
         return self._rule == _WHOLE and self.head.content_encoding is None
 
+    @property
+    def is_watched(self) -> bool:
+        """What goes out of it is to be shown to `watch`."""
+        return self.is_stream or self._rule == _WHOLE
+
     def watch(self, data: bytes) -> None:
-        """Look at bytes of a stream as they go out."""
-        keep = MAX_HELD if self.ends_with_connection else _TAIL
+        """Look at bytes as they go out: for how they end, and for the usage in them."""
+        if self.is_stream:
+            keep = MAX_HELD if self.ends_with_connection else _TAIL
+            if self._usage is None:
+                self._usage = StreamUsage()
+            assert isinstance(self._usage, StreamUsage)
+            self._usage.watch(data)
+        else:
+            keep = _USAGE_TAIL
         self._tail = data[-keep:] if len(data) >= keep else (self._tail + data)[-keep:]
+
+    @property
+    def tokens(self) -> Tokens | None:
+        """The usage that the provider told, when all has gone out."""
+        if isinstance(self._usage, StreamUsage):
+            return self._usage.tokens
+        return self._usage or (usage.of_tail(self._tail) if self._tail and not self.is_stream else None)
 
     def is_whole(self) -> bool:
         """The response, all of which has come, was not cut short as far as can be told."""

@@ -202,8 +202,9 @@ class Connection(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._alive = False
-        self._pool.lost(self)
+        if self._alive:
+            self._alive = False
+            self._pool.lost(self)
         user = self._user
         if user is not None:
             self._user = None

@@ -128,8 +128,9 @@ def test_a_provider_that_is_not_wrapped_gets_one_attempt_and_no_cooldown(result:
 
 
 def test_a_provider_that_is_not_wrapped_may_be_a_fallback() -> None:
-    scene = Scene(wrapped("a", retries=0), Policy("plain"))
-    assert scene.perform(status(500), status(429, 5.0)) == ["a", "plain", "deliver status_429"]
+    scene = Scene(wrapped("a", retries=0), Policy("plain"), wrapped("c", retries=0))
+    told = scene.perform(status(500), status(429, 5.0), status(500))
+    assert told == ["a", "plain", "c", "deliver status_500"]
 
 
 def test_steps_tell_the_reason_of_a_retry_and_of_a_fallback() -> None:

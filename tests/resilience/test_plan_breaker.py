@@ -87,7 +87,9 @@ def test_the_refusal_says_when_it_makes_sense_to_come_back() -> None:
     assert isinstance(step, Refuse)
     assert step.error.retry_after_s == pytest.approx(20.0)
     assert step.error.object() == {
-        "message": "Provider 'a' failed repeatedly and its circuit is open; it will be tried again in 20.0 s.",
+        "message": (
+            "Provider 'a' failed repeatedly and its circuit is open; it will be tried again in 20.0 s."
+        ),
         "type": "service_unavailable_error",
         "param": None,
         "code": "circuit_open",

@@ -109,7 +109,6 @@ def test_milliseconds(retry_after: bytes | None, milliseconds: bytes, seconds: f
         b"\xff\xfe",
         b"Thu, 01 Jan 2026",
         b"Thu, 32 Jan 2026 00:00:00 GMT",
-        b"Thu, 01 Jan 0000 00:00:00 GMT",
         b"Thu, 01 Jan 99999999999 00:00:00 GMT",
         b"Thu, 01 Jan 2026 00:00:00 +999999",
         b"Thu, 01 Jan 2026 25:00:00 GMT",

@@ -1,9 +1,8 @@
-"""Framing: where a request ends, what is refused because that is in doubt, and how much is taken in at all."""
+"""Framing: where a request ends, what is refused because that is in doubt, how much is taken in at all."""
 
 from __future__ import annotations
 
 import tracemalloc
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -36,6 +35,388 @@ def read(*pieces: bytes, site: Site | None = None) -> RequestReader:
     return reader
 
 
-def outcome(reader: RequestReader) -> object:
-    requests = [(one.method, one.target, one.fields, one.body, one.keep_alive) for one in reader.ready]
+# -- what is a request
+
+WHOLE = {
+    "no body": (GET, [b""]),
+    "content-length": (post(b'{"a": 1}'), [b'{"a": 1}']),
+    "content-length: 0": (post(b""), [b""]),
+    "padded content-length": (HEAD + b"content-length: \t 0003 \r\n\r\nabc", [b"abc"]),
+    "chunked": (CHUNKED + b"3\r\nabc\r\n02\r\nde\r\n0\r\n\r\n", [b"abcde"]),
+    "chunked, empty": (CHUNKED + b"0\r\n\r\n", [b""]),
+    "chunked, upper and lower hex": (
+        CHUNKED + b"A\r\n0123456789\r\na\r\n0123456789\r\n000\r\n\r\n",
+        [b"0123456789" * 2],
+    ),
+    "chunk extensions": (CHUNKED + b'1;a\r\nx\r\n1;b=c;d="e\tf"\r\ny\r\n0;z\r\n\r\n', [b"xy"]),
+    "trailers": (CHUNKED + b"1\r\na\r\n0\r\nx-checksum: 1\r\nhost: other\r\n\r\n", [b"a"]),
+    "empty lines before": (b"\r\n\r\n" + GET + b"\r\n" + GET, [b"", b""]),
+    "pipelined": (post(b"1") + GET + CHUNKED + b"1\r\n2\r\n0\r\n\r\n" + GET, [b"1", b"", b"2", b""]),
+    "surplus behind close": (post(b"1", b"connection: close") + b"garbage", [b"1"]),
+    "request behind close": (post(b"1", b"connection: close") + GET, [b"1"]),
+    "upgrade with a length": (
+        post(b"1", b"connection: Upgrade", b"upgrade: websocket") + post(b"2"),
+        [b"1", b"2"],
+    ),
+    "upgrade with chunks": (
+        HEAD
+        + b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n"
+        + b"transfer-encoding: chunked\r\n\r\n1\r\n1\r\n0\r\n\r\n"
+        + GET,
+        [b"1", b""],
+    ),
+    "upgrade without a body": (
+        b"GET /v1/models HTTP/1.1\r\nhost: gw\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n" * 2,
+        [b"", b""],
+    ),
+    "upgrade and close": (post(b"1", b"connection: upgrade, close", b"upgrade: x") + GET, [b"1"]),
+    "upgrade from HTTP/1.0": (
+        b"POST /v1/x HTTP/1.0\r\nconnection: upgrade\r\nupgrade: x\r\ncontent-length: 1\r\n\r\n1" + GET,
+        [b"1"],
+    ),
+    "upgrade in a trailer": (
+        CHUNKED + b"1\r\na\r\n0\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n" + GET,
+        [b"a", b""],
+    ),
+    "HTTP/1.0": (b"GET /v1/models HTTP/1.0\r\n\r\n", [b""]),
+}
+
+
+@pytest.mark.parametrize(("data", "bodies"), WHOLE.values(), ids=WHOLE)
+def test_request_ends_where_it_says(data: bytes, bodies: list[bytes]) -> None:
+    whole = read(data)
+    assert [request.body for request in whole.ready] == bodies
+    assert whole.refusal is None
+    assert whole.request is None
+    for pieces in splits(data):
+        assert answered(read(), pieces) == answered(read(), [data]), pieces
+
+
+def answered(reader: RequestReader, pieces: list[bytes]) -> object:
+    """Everything that came of these reads, where each request is answered before the next read."""
+    requests: list[Any] = []
+    for piece in pieces:
+        reader.feed(piece)
+        for one in reader.ready:
+            requests.append((one.method, one.target, one.fields, one.body, one.keep_alive))
+            reader.ended |= not one.keep_alive
+        reader.ready.clear()
     return requests, repr(reader.refusal), reader.ended, reader.request is None
+
+
+REFUSED = {
+    # Content-Length (RFC 9112 section 6.3)
+    "length and coding": HEAD + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    "coding and length": HEAD + b"transfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n",
+    "two lengths": HEAD + b"content-length: 1\r\ncontent-length: 2\r\n\r\nab",
+    "two equal lengths": HEAD + b"content-length: 1\r\ncontent-length: 1\r\n\r\na",
+    "list of lengths": HEAD + b"content-length: 1, 1\r\n\r\na",
+    "empty length": HEAD + b"content-length:\r\n\r\n",
+    "plus sign": HEAD + b"content-length: +1\r\n\r\na",
+    "minus sign": HEAD + b"content-length: -1\r\n\r\na",
+    "hex length": HEAD + b"content-length: 0x1\r\n\r\na",
+    "underscore in length": HEAD + b"content-length: 1_0\r\n\r\n0123456789",
+    "fraction": HEAD + b"content-length: 1.0\r\n\r\na",
+    "length over 64 bits": HEAD + b"content-length: 18446744073709551617\r\n\r\na",
+    # Transfer-Encoding
+    "chunked is not last": HEAD + b"transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+    "chunked twice": HEAD + b"transfer-encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+    "chunked on two lines": HEAD
+    + b"transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    "vertical tab": HEAD + b"transfer-encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
+    "empty coding": HEAD + b"transfer-encoding:\r\ncontent-length: 1\r\n\r\na",
+    "coding in a trailer": CHUNKED + b"0\r\ntransfer-encoding: chunked\r\n\r\n",
+    "length in a trailer": CHUNKED + b"0\r\ncontent-length: 5\r\n\r\n",
+    # chunks (RFC 9112 section 7.1)
+    "no chunk size": CHUNKED + b"\r\n",
+    "0x in chunk size": CHUNKED + b"0x1\r\na\r\n0\r\n\r\n",
+    "sign in chunk size": CHUNKED + b"+1\r\na\r\n0\r\n\r\n",
+    "underscore in chunk size": CHUNKED + b"1_0\r\n0123456789abcdef\r\n0\r\n\r\n",
+    "blank before chunk size": CHUNKED + b" 1\r\na\r\n0\r\n\r\n",
+    "blank behind chunk size": CHUNKED + b"1 \r\na\r\n0\r\n\r\n",
+    "chunk size over 64 bits": CHUNKED + b"10000000000000001\r\na\r\n0\r\n\r\n",
+    "LF behind chunk size": CHUNKED + b"1\na\r\n0\r\n\r\n",
+    "CR behind chunk size": CHUNKED + b"1\ra\r\n0\r\n\r\n",
+    "LF in an extension": CHUNKED + b"1;a\nb\r\na\r\n0\r\n\r\n",
+    "CR in an extension": CHUNKED + b"1;a\rb\r\na\r\n0\r\n\r\n",
+    "LF in a quoted extension": CHUNKED + b'1;a="\n"\r\na\r\n0\r\n\r\n',
+    "NUL in an extension": CHUNKED + b"1;a\x00\r\na\r\n0\r\n\r\n",
+    "two bytes behind chunk data": CHUNKED + b"1\r\naXX0\r\n\r\n",
+    "LF behind chunk data": CHUNKED + b"1\r\na\n0\r\n\r\n",
+    "chunk longer than it says": CHUNKED + b"1\r\nab\r\n0\r\n\r\n",
+    "chunk shorter than it says": CHUNKED + b"3\r\nab\r\n0\r\n\r\n",
+    "NUL in a trailer": CHUNKED + b"0\r\nx: \x00\r\n\r\n",
+    # fields (RFC 9112 section 5)
+    "folded line": HEAD + b"x: a\r\n b\r\n\r\n",
+    "folded with a tab": HEAD + b"x: a\r\n\tb\r\n\r\n",
+    "blank before the first field": b"GET /v1/models HTTP/1.1\r\n host: gw\r\n\r\n",
+    "blank before the colon": HEAD + b"x : a\r\n\r\n",
+    "tab before the colon": HEAD + b"x\t: a\r\n\r\n",
+    "no name": HEAD + b": a\r\n\r\n",
+    "no colon": HEAD + b"x\r\n\r\n",
+    "NUL in a name": HEAD + b"x\x00y: a\r\n\r\n",
+    "NUL in a value": HEAD + b"x: a\x00b\r\n\r\n",
+    "control byte in a value": HEAD + b"x: a\x01b\r\n\r\n",
+    "DEL in a value": HEAD + b"x: a\x7fb\r\n\r\n",
+    "byte over 127 in a name": HEAD + b"x\xe9: a\r\n\r\n",
+    "bare CR in a value": HEAD + b"x: a\rb\r\n\r\n",
+    "CR CR LF": HEAD + b"x: a\r\r\n\r\n",
+    "bare LF behind a field": HEAD + b"x: a\ny: b\r\n\r\n",
+    "bare LF at the end": HEAD + b"x: a\r\n\n",
+    "bare LF everywhere": b"GET /v1/models HTTP/1.1\nhost: gw\n\n",
+    "bare LF behind the request line": b"GET /v1/models HTTP/1.1\nhost: gw\r\n\r\n",
+    "bare CR behind the request line": b"GET /v1/models HTTP/1.1\rhost: gw\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("data", REFUSED.values(), ids=REFUSED)
+def test_doubtful_framing_is_400_and_hands_nothing_on(data: bytes) -> None:
+    for pieces in ([data + GET], *splits(data + GET)):
+        reader = read(*pieces)
+        assert reader.refusal is not None, pieces
+        assert (reader.refusal.status, reader.refusal.code) == (400, "malformed_request")
+        assert not reader.ready, pieces
+        assert reader.ended
+
+
+@pytest.mark.parametrize("data", [*(data for data, _ in WHOLE.values()), *REFUSED.values()])
+def test_bytes_are_given_back(data: bytes) -> None:
+    for pieces in ([data], *splits(data)):
+        site = site_of()
+        reader = read(*pieces, site=site)
+        reader.drop()
+        assert site.buffered == sum(len(request.body) for request in reader.ready)
+
+
+def test_refusal_belongs_behind_the_requests_before_it() -> None:
+    reader = read(post(b"1") + GET + b"nonsense\r\n\r\n" + GET)
+    assert [request.body for request in reader.ready] == [b"1", b""]
+    assert reader.refusal is not None
+
+
+def test_cut_request_is_none() -> None:
+    for data in (post(b"12345"), CHUNKED + b"1\r\na\r\n0\r\n\r\n"):
+        for end in range(1, len(data)):
+            reader = read(data[:end])
+            assert not reader.ready
+            assert reader.request is not None
+
+
+def test_defect_of_ours_is_not_the_clients_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise LookupError
+
+    monkeypatch.setattr(Site, "admit", fail)
+    with pytest.raises(Exception, match="callback"):
+        read(GET)
+
+
+# -- limits
+
+
+def statuses(reader: RequestReader) -> tuple[int, str | None]:
+    assert reader.refusal is not None
+    assert not reader.ready
+    return reader.refusal.status, reader.refusal.code
+
+
+def in_pieces(data: bytes, size: int) -> list[bytes]:
+    return [data[at : at + size] for at in range(0, len(data), size)]
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 10_000])
+def test_head_of_just_the_limit_fits(size: int) -> None:
+    head = HEAD + b"x: " + b"a" * (200 - len(HEAD) - 7) + b"\r\n\r\n"
+    assert len(head) == 200
+    for behind in (b"", GET, GET * 10):
+        reader = read(*in_pieces(head + behind, size), site=site_of(max_header=200))
+        assert reader.refusal is None
+        assert len(reader.ready) == 1 + behind.count(b"GET")
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 10_000])
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"GET /v1/" + b"a" * 300, (414, "uri_too_long")),
+        (b"GET /v1/" + b"a" * 300 + b" HTTP/1.1\r\nhost: gw\r\n\r\n", (414, "uri_too_long")),
+        (HEAD + b"x: " + b"a" * 300, (431, "header_too_large")),
+        (HEAD + b"cookie: " + b"a" * 300 + b"\r\n\r\n", (431, "header_too_large")),
+        (HEAD + b"x: 1\r\n" * 50, (431, "header_too_large")),
+        (b"x" * 300, (501, "unsupported_method")),
+        (b"\r\n" * 200, (400, "malformed_request")),
+    ],
+)
+def test_longer_head_is_refused(size: int, data: bytes, expected: tuple[int, str]) -> None:
+    assert statuses(read(*in_pieces(data, size), site=site_of(max_header=200))) == expected
+
+
+@pytest.mark.parametrize("size", [1, 50, 10_000])
+def test_head_behind_another_request_is_limited_too(size: int) -> None:
+    reader = read(*in_pieces(GET + HEAD + b"x: " + b"a" * 400, size), site=site_of(max_header=200))
+    assert len(reader.ready) == 1
+    assert reader.refusal is not None
+    assert reader.refusal.status == 431
+
+
+def test_limit_that_a_reload_lowers_holds_for_the_head_being_read() -> None:
+    site = site_of()
+    reader = read(HEAD + b"x: " + b"a" * 300, site=site)
+    site.limits = Limits(max_header=200)
+    reader.feed(b"a")
+    assert statuses(reader) == (431, "header_too_large")
+
+
+@pytest.mark.parametrize("size", [1, 50, 10_000])
+@pytest.mark.parametrize(
+    "data",
+    [
+        post(b"x" * 101),
+        CHUNKED + b"65\r\n" + b"x" * 101 + b"\r\n0\r\n\r\n",
+        CHUNKED + b"1\r\nx\r\n" * 101 + b"0\r\n\r\n",
+    ],
+)
+def test_body_over_the_limit_is_413(size: int, data: bytes) -> None:
+    site = site_of(max_body=100)
+    assert statuses(read(*in_pieces(data, size), site=site)) == (413, "request_too_large")
+    assert site.buffered == 0
+
+
+def test_length_over_the_limit_is_413_before_the_body() -> None:
+    assert statuses(read(HEAD + b"content-length: 101\r\n\r\n", site=site_of(max_body=100)))[0] == 413
+
+
+@pytest.mark.parametrize("data", [post(b"x" * 100), CHUNKED + b"1\r\nx\r\n" * 100 + b"0\r\n\r\n"])
+def test_body_of_just_the_limit_fits(data: bytes) -> None:
+    assert read(data, site=site_of(max_body=100)).ready[0].body == b"x" * 100
+
+
+def test_bodies_of_all_connections_together_are_limited() -> None:
+    site = site_of(max_buffered=100)
+    first, second = read(post(b"x" * 60), site=site), read(site=site)
+    second.feed(post(b"x" * 50))
+    assert statuses(second) == (503, "overloaded")
+    assert site.buffered == 60
+    site.buffered -= len(first.ready.popleft().body)  # it has its answer
+    assert read(post(b"x" * 50), site=site).ready[0].body == b"x" * 50
+
+
+@pytest.mark.parametrize("size", [1, 50, 10_000])
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"1;" + b"a" * 2000,
+        b'1;a="' + b"a" * 2000,
+        b"1;" + b"a" * 100 + b"\r\nx\r\n" + b"1;a" * 10_000,
+        b"0\r\nx: " + b"a" * 2000,
+        b"0\r\n" + b"x: 1\r\n" * 400,
+    ],
+)
+def test_endless_framing_is_431(size: int, rest: bytes) -> None:
+    site = site_of(max_header=200)
+    assert statuses(read(CHUNKED, *in_pieces(rest, size), site=site)) == (431, "header_too_large")
+    assert site.buffered == 0
+
+
+def test_small_chunks_with_small_extensions_are_no_abuse() -> None:
+    data = CHUNKED + b"1;ext=1\r\nx\r\n" * 2000 + b"0\r\n\r\n"
+    assert read(*in_pieces(data, 100), site=site_of(max_header=200)).ready[0].body == b"x" * 2000
+
+
+def test_tiny_chunks_take_little_memory() -> None:
+    chunks = b"2\r\nxy\r\n" * 1000
+    reader = read(CHUNKED)
+    tracemalloc.start()
+    for _ in range(50):
+        reader.feed(chunks)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    reader.feed(b"0\r\n\r\n")
+    assert reader.ready[0].body == b"xy" * 50_000
+    assert held < 300_000
+
+
+def test_many_pipelined_requests_are_cut_off() -> None:
+    reader = read(GET * (MAX_PIPELINED + 50))
+    assert len(reader.ready) == MAX_PIPELINED + 1
+    assert [request.keep_alive for request in reader.ready] == [True] * MAX_PIPELINED + [False]
+    assert reader.refusal is None
+    assert reader.ended
+
+
+def test_many_pipelined_upgrades_are_no_deeper_than_one() -> None:
+    upgrade = b"GET /v1/models HTTP/1.1\r\nhost: gw\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"
+    assert len(read(upgrade * 500).ready) == MAX_PIPELINED + 1
+
+
+# -- deadlines
+
+
+def deadlines(*pieces: bytes) -> list[float]:
+    """The deadline after each read, a second apart; the first head may take until 1009."""
+    clock = Clock()
+    site = site_of()
+    site.clock = clock
+    reader = RequestReader(site)
+    reader.deadline_s = 1009.0
+    found = []
+    for piece in pieces:
+        reader.feed(piece)
+        found.append(reader.deadline_s)
+        clock.now += 1.0
+    return found
+
+
+def test_bytes_do_not_move_a_deadline() -> None:
+    first, *rest = in_pieces(post(b"x" * 10), 1)
+    body_at = len(HEAD) + len("content-length: 10\r\n\r\n")
+    found = deadlines(first, *rest[:-1])
+    assert set(found[: body_at - 1]) == {1009.0}
+    assert set(found[body_at - 1 :]) == {1000.0 + body_at - 1 + TIMEOUTS.body}
+
+
+def test_later_head_has_its_time_from_its_first_byte() -> None:
+    first, *rest = in_pieces(GET, 1)
+    assert set(deadlines(GET, first, *rest[:-1])[1:]) == {1001.0 + TIMEOUTS.header}
+    assert set(deadlines(GET + first, *rest[:-1])) == {1000.0 + TIMEOUTS.header}
+
+
+def test_clock_begins_anew_where_reading_had_to_wait() -> None:
+    reader = read(GET[:-1])
+    reader.restart_clock(5000.0)
+    assert reader.deadline_s == 5000.0 + TIMEOUTS.header
+    reader = read(post(b"xx")[:-1])
+    reader.restart_clock(5000.0)
+    assert reader.deadline_s == 5000.0 + TIMEOUTS.body
+
+
+# -- 100 Continue
+
+EXPECTS = HEAD + b"expect: 100-Continue\r\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "due"),
+    [
+        (EXPECTS + b"content-length: 3\r\n\r\n", True),
+        (EXPECTS + b"transfer-encoding: chunked\r\n\r\n", True),
+        (EXPECTS + b"content-length: 3\r\n\r\na", False),
+        (EXPECTS + b"content-length: 3\r\n\r\nabc", False),
+        (EXPECTS + b"content-length: 0\r\n\r\n", False),
+        (EXPECTS + b"content-length: 3\r\n\r", False),
+        (EXPECTS.replace(b"1.1", b"1.0") + b"content-length: 3\r\n\r\n", False),
+        (HEAD + b"content-length: 3\r\n\r\n", False),
+    ],
+)
+def test_client_is_told_to_go_on_when_it_waits_for_that(data: bytes, due: bool) -> None:
+    reader = read(data)
+    assert reader.take_continue() is due
+    assert reader.take_continue() is False
+
+
+def test_repr_tells_the_state() -> None:
+    assert repr(read(GET + b"FOO\r\n")) == (
+        "<RequestReader ready=1 reading=None refusal=GatewayError(501, 'unsupported_method', "
+        "'The request does not begin with a method that is known here "
+        "(DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT).')>"
+    )

@@ -9,10 +9,12 @@ assert wire.user.seen == Seen(200, b"hi", "whole")
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, cast
 
-from gateway.errors import Fault
+from gateway.config.schema import Pool as PoolSettings
+from gateway.config.schema import UpstreamTimeouts
+from gateway.errors import ConnectError, Fault
 from gateway.upstream.pool import Pool
 from gateway.upstream.protocol import NEVER, Connection
 from gateway.upstream.response import ResponseHead
@@ -120,7 +122,7 @@ class FakeTransport(asyncio.Transport):
 
 
 class FakePool:
-    """A pool that notes what comes back to it; it hands a released connection to `next_user`, if there is one."""
+    """A pool that notes what comes back to it, and hands a released connection to `next_user`, if any."""
 
     name = "fake"
 
@@ -192,3 +194,158 @@ def splits(data: bytes) -> Iterator[list[bytes]]:
     for place in range(1, len(data)):
         yield [data[:place], data[place:]]
     yield [data[place : place + 1] for place in range(len(data))]
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time passes only when it is told so: nothing in a test is waited for."""
+
+    def __init__(self) -> None:
+        self._now = 1000.0
+        super().__init__()
+
+    def time(self) -> float:
+        return self._now
+
+    def settle(self) -> None:
+        """Run whatever is due now, and what follows from it."""
+        for _ in range(8):
+            self.run_until_complete(asyncio.sleep(0))
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass in small steps, and run what becomes due."""
+        end = self._now + seconds
+        while self._now < end:
+            self._now = min(self._now + 0.05, end)
+            self.settle()
+
+
+class FakeDial:
+    """A connection that is being made: a test decides what comes of it."""
+
+    def __init__(self, factory: Callable[[], asyncio.Protocol]) -> None:
+        self.transport = FakeTransport()
+        self.decided: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.protocol: asyncio.Protocol | None = None
+        self._factory = factory
+
+    @property
+    def is_over(self) -> bool:
+        """There is no socket of it any more."""
+        return self.transport.closed or self.decided.cancelled() or self.decided.exception() is not None
+
+    def succeed(self) -> None:
+        self._attach()
+        self.decided.set_result(None)
+
+    def succeed_and_die(self) -> None:
+        """The provider accepts, and closes before anything is sent."""
+        self._attach()
+        self.lose()
+        self.decided.set_result(None)
+
+    def succeed_with(self, data: bytes) -> None:
+        """The provider accepts, and talks before it is asked."""
+        self._attach().data_received(data)
+        self.decided.set_result(None)
+
+    def fail(self, fault: Fault = Fault.CONNECT) -> None:
+        self.decided.set_exception(ConnectError(fault, "no connection (Connection refused)"))
+
+    def lose(self) -> None:
+        """The provider closes the connection."""
+        assert self.protocol is not None
+        self.transport.closed = True
+        self.protocol.connection_lost(None)
+
+    def _attach(self) -> asyncio.Protocol:
+        self.protocol = self._factory()
+        self.protocol.connection_made(self.transport)
+        return self.protocol
+
+
+class FakeDialler:
+    """Makes no connection until the test says so; `dials` are all that were ever begun, oldest first."""
+
+    def __init__(self) -> None:
+        self.dials: list[FakeDial] = []
+
+    @property
+    def pending(self) -> list[FakeDial]:
+        return [dial for dial in self.dials if not dial.decided.done()]
+
+    async def dial(self, protocol: Callable[[], asyncio.Protocol]) -> None:
+        dial = FakeDial(protocol)
+        self.dials.append(dial)
+        await dial.decided
+
+
+class Asker(FakeUser):
+    """A user who sends its request as soon as it has a connection."""
+
+    def on_connected(self, connection: Connection) -> None:
+        super().on_connected(connection)
+        ask(connection, self)
+
+
+class PoolBench:
+    """A pool over a fake dialler in virtual time."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.loop = VirtualLoop()
+        self.dialler = FakeDialler()
+        timeouts = UpstreamTimeouts()
+        self.pool = Pool(
+            "fake", self.dialler, PoolSettings(**settings), timeouts, MAX_HEADER, clock=self.loop.time
+        )
+
+    def ask(self, *, fresh: bool = False) -> Asker:
+        """A new request: sent where a connection is free, else waiting."""
+        user = Asker()
+        self.run(lambda: self._acquire(user, fresh))
+        return user
+
+    def _acquire(self, user: Asker, fresh: bool) -> None:
+        connection = self.pool.acquire(user, fresh=fresh)
+        if connection is not None:
+            user.on_connected(connection)
+
+    def run(self, function: Callable[[], None]) -> None:
+        """Call something inside the loop, and let it settle."""
+
+        async def call() -> None:
+            function()
+
+        self.loop.run_until_complete(call())
+        self.loop.settle()
+
+    def connected(self) -> Asker:
+        """A new request whose connection was made."""
+        user = self.ask()
+        if user.connection is None:
+            self.decide(FakeDial.succeed)
+        return user
+
+    def decide(self, what: Callable[[FakeDial], None]) -> None:
+        """Let the oldest dial come to something."""
+        self.run(lambda: what(self.dialler.pending[0]))
+
+    def answer(self, user: FakeUser) -> None:
+        """A whole response comes for `user`, who then needs its connection no more."""
+        connection = user.connection
+        assert connection is not None
+        self.run(lambda: connection.data_received(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"))
+        assert user.end == WHOLE
+
+    def lose(self, user: FakeUser) -> None:
+        """The provider closes the connection that `user` has, or had."""
+        self.run(next(dial.lose for dial in self.dialler.dials if dial.protocol is user.connection))
+
+    def close(self) -> None:
+        """Close the pool: of what it had, nothing may be left."""
+        try:
+            self.run(self.pool.close)
+            assert repr(self.pool) == "<Pool fake connections=0 unused=0 dialling=0 queued=0>"
+            assert not asyncio.all_tasks(self.loop)
+            assert all(dial.is_over for dial in self.dialler.dials)
+        finally:
+            self.loop.close()
