@@ -63,6 +63,12 @@ class Transport(asyncio.Transport):
     def is_closing(self) -> bool:
         return False
 
+    def close(self) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
 
 def one_request(app: App) -> Callable[[], None]:
     """The chain, ready to be called again and again."""

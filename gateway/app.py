@@ -47,8 +47,6 @@ _NEEDS_RESTART = ("host", "port", "unix", "workers", "admin")
 
 _GAUGES_S = 0.5
 
-_log = logging.getLogger("gateway")
-
 Load = Callable[[], schema.Config]
 """Reads the configuration anew. Raises ConfigError."""
 
@@ -89,7 +87,7 @@ def _run_family(config: schema.Config, source: str, load: Load) -> int:
             new = family.with_real_ports(load())
             _check_providers(new, source)
         except ConfigError as error:
-            _tell(logging.ERROR, "reload_failed", reason=str(error))
+            log.tell(logging.ERROR, "reload_failed", reason=str(error))
             return False
         latest = new
         return True
@@ -307,7 +305,7 @@ class App:
             config = self._load()
             self._take_over(config)
         except (ConfigError, listener.ListenError, OSError, MemoryError) as error:
-            _tell(logging.ERROR, "reload_failed", reason=str(error))
+            log.tell(logging.ERROR, "reload_failed", reason=str(error))
 
     def _take_over(self, config: schema.Config) -> None:
         old = self.config
@@ -345,7 +343,7 @@ class App:
         changed = [name for name in providers if name not in kept]
         restart = [name for name in _NEEDS_RESTART if getattr(server, name) != getattr(old.server, name)]
         gone = [name for name in old.providers if name not in providers]
-        _tell(logging.INFO, "reload", changed=changed, removed=gone, needs_restart=restart)
+        log.tell(logging.INFO, "reload", changed=changed, removed=gone, needs_restart=restart)
 
     def begin_drain(self) -> float:
         """Accept nothing more; the result is how many seconds what is under way may take."""
@@ -367,7 +365,7 @@ class App:
 
     def _tell_started(self) -> None:
         addresses = [address for one in self._listeners for address in one.addresses]
-        _tell(
+        log.tell(
             logging.INFO,
             "started",
             version=__version__,
@@ -380,7 +378,7 @@ class App:
         beyond = [address for address in addresses if not _is_local(address)]
         if beyond:
             data = [] if self.config.server.api_keys else ["/v1/* (server.api_keys is empty)"]
-            _tell(logging.WARNING, "open_beyond_loopback", addresses=beyond, paths=[*data, "/health*"])
+            log.tell(logging.WARNING, "open_beyond_loopback", addresses=beyond, paths=[*data, "/health*"])
 
 
 def _keys(server: schema.Server) -> tuple[bytes, ...]:
@@ -403,7 +401,3 @@ def _fallback_name(provider: Routable) -> str | None:
 def _is_local(address: str) -> bool:
     host = address.partition("://")[2].lstrip("[")
     return address.startswith("unix:") or host.startswith(("127.", "::1", "localhost"))
-
-
-def _tell(level: int, event: str, **fields: object) -> None:
-    _log.log(level, event, extra={"event": event, **fields})

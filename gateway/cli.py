@@ -100,19 +100,23 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError(f"{text} is not a port (use 0 to 65535)")
-    return port
+    return _whole(text, 0, 65535, "a port (use 0 to 65535)")
 
 
 def _workers(text: str) -> int:
     if text == "auto":
         return len(os.sched_getaffinity(0))
-    workers = int(text)
-    if not 1 <= workers <= 1024:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of workers (use 1 to 1024, or auto)")
-    return workers
+    return _whole(text, 1, 1024, "a number of workers (use 1 to 1024, or auto)")
+
+
+def _whole(text: str, low: int, high: int, what: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = low - 1
+    if not low <= number <= high:
+        raise argparse.ArgumentTypeError(f"{text} is not {what}")
+    return number
 
 
 _COMMANDS = {"serve": _serve, "check": _check, "demo": _demo}

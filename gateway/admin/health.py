@@ -55,17 +55,20 @@ class Health:
 
     def page(self, request: object, client: Client) -> None:
         """`GET /health`: always 200; `status` says how it is."""
+        answer_json(client, 200, orjson.dumps(self.report()))
+
+    def report(self) -> dict[str, Any]:
+        """What the page says."""
         now = self._clock()
         errors = self._last_errors()
         providers = [self._provider(watched, errors.get(watched.name), now) for watched in self._providers()]
-        answer = {
+        return {
             "status": self._status(providers),
             "version": self._version,
             "speedups": self._speedups,
             "uptime_s": round(now - self._started_s, 3),
             "provider_health": providers,
         }
-        _answer(client, 200, answer)
 
     def live(self, request: object, client: Client) -> None:
         """`GET /health/live`: 200 while the process runs."""
@@ -106,6 +109,11 @@ class Health:
         return "degraded"
 
 
-def _answer(client: Client, status: int, answer: dict[str, Any]) -> None:
+def answer_json(client: Client, status: int, body: bytes) -> None:
+    """Answer with a JSON `body` that nobody may keep."""
     fields = [b"content-type: application/json\r\ncache-control: no-store\r\n", *client.date_field()]
-    client.respond(status, fields, orjson.dumps(answer))
+    client.respond(status, fields, body)
+
+
+def _answer(client: Client, status: int, answer: dict[str, Any]) -> None:
+    answer_json(client, status, orjson.dumps(answer))

@@ -11,7 +11,7 @@ import mmap
 import os
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -52,14 +52,21 @@ class _Entries:
 
     def _write(self, number: int, text: bytes) -> None:
         at = _COUNT.size + number % self._entries * _ENTRY
-        _LENGTH.pack_into(self._memory, at, len(text))
+        # Empty until it is whole: a worker that is killed meanwhile leaves no half an entry.
+        _LENGTH.pack_into(self._memory, at, 0)
         self._memory[at + _LENGTH.size : at + _LENGTH.size + len(text)] = text
+        _LENGTH.pack_into(self._memory, at, len(text))
 
-    def _read(self, number: int) -> Entry:
-        at = _COUNT.size + number % self._entries * _ENTRY
-        (length,) = _LENGTH.unpack_from(self._memory, at)
-        entry: Entry = orjson.loads(self._memory[at + _LENGTH.size : at + _LENGTH.size + length])
-        return entry
+    def _read(self, numbers: Iterable[int]) -> list[tuple[int, Entry]]:
+        """The entries at `numbers` that are whole."""
+        found = []
+        for number in numbers:
+            at = _COUNT.size + number % self._entries * _ENTRY
+            (length,) = _LENGTH.unpack_from(self._memory, at)
+            if length:
+                text = self._memory[at + _LENGTH.size : at + _LENGTH.size + length]
+                found.append((number, orjson.loads(text)))
+        return found
 
 
 class Transitions(_Entries):
@@ -78,7 +85,8 @@ class Transitions(_Entries):
     def all(self) -> list[Entry]:
         """What is there, oldest first."""
         with self._locked() as count:
-            return [self._read(number) for number in range(max(0, count - self._entries), count)]
+            found = self._read(range(max(0, count - self._entries), count))
+        return [entry for _, entry in found]
 
 
 class LastErrors(_Entries):
@@ -98,25 +106,25 @@ class LastErrors(_Entries):
                 if count == self._entries:
                     return
                 place = self._places[provider] = count
-                self._set_count(count + 1)
             self._write(place, text)
+            self._set_count(max(count, place + 1))
 
     def all(self) -> dict[str, Entry]:
         """The entries by provider."""
         with self._locked() as count:
-            entries = [self._read(number) for number in range(count)]
-        return {entry["provider"]: entry for entry in entries}
+            found = self._read(range(count))
+        return {entry["provider"]: entry for _, entry in found}
 
     def _learn(self, count: int) -> None:
-        for number in range(len(self._places), count):
-            self._places[self._read(number)["provider"]] = number
+        for number, entry in self._read(range(len(self._places), count)):
+            self._places[entry["provider"]] = number
 
 
 def _fitting(entry: Entry) -> bytes:
-    """The JSON of `entry`, its texts shortened where it is too long for one place."""
-    text = orjson.dumps(entry)
-    if len(text) > _ENTRY - _LENGTH.size:
-        text = orjson.dumps(
-            {name: value[:60] if isinstance(value, str) else value for name, value in entry.items()}
-        )
+    """The JSON of `entry`, its longest text shortened until all has room in one place."""
+    entry = dict(entry)
+    while len(text := orjson.dumps(entry)) > _ENTRY - _LENGTH.size:
+        texts = {name: value for name, value in entry.items() if isinstance(value, str)}
+        longest = max(texts, key=lambda name: len(texts[name]))
+        entry[longest] = texts[longest][: len(texts[longest]) * 3 // 4]
     return text

@@ -1,14 +1,15 @@
 """What is counted, in which series, and with which labels. DESCRIPTIONS is the one table of all metrics.
 
-Label sets are closed: providers and models by configuration, codes and reasons by their enumerations; a
-series that finds no room any more is not counted, and `dropped` says how often that was. Observing costs a
-few additions in shared memory; formatting is for whoever reads.
+Label sets are closed: providers and models by configuration, codes and reasons by their enumerations. What
+finds no room any more is not counted, and gateway_dropped_observations says how often that was. Observing
+costs a few additions in shared memory; formatting is for whoever reads.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, Protocol
 
 from gateway.observe.slab import GAUGE, Series, Slab, SlabFullError
@@ -22,10 +23,15 @@ OVERHEAD_BUCKETS: Final = (
     *(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025),
     *(0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0),
 )
+UNROUTED: Final = "none"
+"""Stands for the provider of a request that was refused before one was chosen."""
 
 
 class Description(NamedTuple):
-    """A metric: what it says, its labels, and its upper bucket bounds in seconds where it is a histogram."""
+    """A metric: what it says, its labels, and its upper bucket bounds in seconds where it is a histogram.
+
+    Its key in the table has no `_total`: prometheus-client adds that to a counter.
+    """
 
     kind: str
     text: str
@@ -55,6 +61,9 @@ DESCRIPTIONS: Final = {
     "gateway_upstream_attempts": Description(
         "counter", "Attempts at providers: success, failure or neutral.", ("provider", "outcome")
     ),
+    "gateway_broken_responses": Description(
+        "counter", "Responses that broke off after their first bytes had gone out.", ("provider", "reason")
+    ),
     "gateway_retries": Description(
         "counter", "Further attempts at the same provider.", ("provider", "reason")
     ),
@@ -73,7 +82,21 @@ DESCRIPTIONS: Final = {
         "counter", "What the tokens cost by the configured prices, in US dollars.", ("provider", "model")
     ),
     f"{GAUGE}gateway_inflight_requests": Description("gauge", "Data requests being answered."),
-    f"{GAUGE}gateway_open_connections": Description("gauge", "Open connections.", ("side",)),
+    f"{GAUGE}gateway_open_connections": Description(
+        "gauge", "Open connections: client or upstream.", ("side",)
+    ),
+    f"{GAUGE}gateway_upstream_connections": Description(
+        "gauge", "Open connections to a provider, used or not.", ("provider",)
+    ),
+    f"{GAUGE}gateway_upstream_inflight_requests": Description(
+        "gauge", "Requests that a provider is answering.", ("provider",)
+    ),
+    f"{GAUGE}gateway_upstream_queued_requests": Description(
+        "gauge", "Requests that wait for a connection to a provider.", ("provider",)
+    ),
+    "gateway_dropped_observations": Description(
+        "counter", "What was not counted because there was no room for another series."
+    ),
 }
 
 
@@ -101,12 +124,14 @@ class Metrics:
 
     def __init__(self, slab: Slab) -> None:
         self.slab = slab
-        self.dropped = 0
         self._requests: dict[tuple[str, str, int], _RequestSlots] = {}
         self._attempts: dict[tuple[str, str], int] = {}
         self._tokens: dict[tuple[str, str], list[int]] = {}
         self._overhead = slab.slots("gateway_overhead_seconds", (), len(OVERHEAD_BUCKETS) + 2)
         self._inflight = slab.slots(f"{GAUGE}gateway_inflight_requests")
+        self._dropped = slab.slots("gateway_dropped_observations")
+        self._homeless: set[tuple[str, tuple[str, ...]]] = set()
+        self._gauges: dict[str, set[str]] = {}
 
     def request_started(self) -> None:
         """One more request is being answered."""
@@ -144,30 +169,31 @@ class Metrics:
         """An attempt at `provider` ended as success, failure or neutral."""
         slot = self._attempts.get((provider, outcome))
         if slot is None:
-            slot = self._slot("gateway_upstream_attempts", (provider, outcome))
-            if slot is None:
+            slots = self._slots(("gateway_upstream_attempts", (provider, outcome), 1))
+            if slots is None:
                 return
-            self._attempts[provider, outcome] = slot
+            slot = self._attempts[provider, outcome] = slots[0]
         self.slab.cells[slot] += 1.0
 
     def tokens(self, provider: str, model: str, tokens: Tokens, price: Price | None) -> None:
         """A request used `tokens`, at `price` where one is known."""
-        at = self._tokens.get((provider, model))
-        if at is None:
-            slots = [self._slot("gateway_tokens", (provider, model, kind)) for kind in Tokens._fields]
-            at = self._tokens[provider, model] = [-1 if slot is None else slot for slot in slots]
+        slots = self._tokens.get((provider, model))
+        if slots is None:
+            slots = self._slots(*(("gateway_tokens", (provider, model, kind), 1) for kind in Tokens._fields))
+            if slots is None:
+                return
+            self._tokens[provider, model] = slots
         cells = self.slab.cells
-        for slot, amount in zip(at, tokens, strict=True):
-            if amount and slot >= 0:
-                cells[slot] += amount
+        for slot, amount in zip(slots, tokens, strict=True):
+            cells[slot] += amount
         if price is not None:
             self.count("gateway_cost_usd", provider, model, amount=price.cost(tokens))
 
     def count(self, metric: str, *labels: str, amount: float = 1.0) -> None:
         """Add to a counter that is not on every request's path."""
-        slot = self._slot(metric, labels)
-        if slot is not None:
-            self.slab.cells[slot] += amount
+        slots = self._slots((metric, labels, 1))
+        if slots is not None:
+            self.slab.cells[slots[0]] += amount
 
     def set_gauge(self, metric: str, *labels: str, value: float) -> None:
         """Set this worker's part of a gauge."""
@@ -175,23 +201,41 @@ class Metrics:
         if slot is not None:
             self.slab.cells[slot] = value
 
+    def set_gauges(self, metric: str, values: Mapping[str, float]) -> None:
+        """Set this worker's part of a gauge by its one label; what it set before and is not here becomes 0."""
+        known = self._gauges.setdefault(metric, set())
+        known.update(values)
+        for label in known:
+            self.set_gauge(metric, label, value=values.get(label, 0.0))
+
     def _slot(self, metric: str, labels: tuple[str, ...], count: int = 1) -> int | None:
-        try:
-            return self.slab.slots(metric, labels, count)
-        except SlabFullError:
-            self.dropped += 1
-            return None
+        if (metric, labels) not in self._homeless:
+            try:
+                return self.slab.slots(metric, labels, count)
+            except SlabFullError:
+                self._homeless.add((metric, labels))  # not to take the lock for it again
+        return None
+
+    def _slots(self, *wanted: tuple[str, tuple[str, ...], int]) -> list[int] | None:
+        """Of all series in which one observation is counted; None, and it is dropped, where one has no room."""
+        slots = [slot for one in wanted if (slot := self._slot(*one)) is not None]
+        if len(slots) == len(wanted):
+            return slots
+        self.slab.cells[self._dropped] += 1.0
+        return None
 
     def _request_slots(self, key: tuple[str, str, int]) -> _RequestSlots | None:
         provider, model, status = key
         count = len(LATENCY_BUCKETS) + 2
-        requests = self._slot("gateway_requests", (provider, model, str(status)))
-        duration = self._slot("gateway_request_duration_seconds", (provider, model), count)
-        first_byte = self._slot("gateway_time_to_first_byte_seconds", (provider, model), count)
-        if requests is None or duration is None or first_byte is None:
+        slots = self._slots(
+            ("gateway_requests", (provider, model, str(status)), 1),
+            ("gateway_request_duration_seconds", (provider, model), count),
+            ("gateway_time_to_first_byte_seconds", (provider, model), count),
+        )
+        if slots is None:
             return None
-        slots = self._requests[key] = _RequestSlots(requests, duration, first_byte)
-        return slots
+        found = self._requests[key] = _RequestSlots(*slots)
+        return found
 
 
 class Reading(NamedTuple):
@@ -199,7 +243,7 @@ class Reading(NamedTuple):
 
     at_s: float
     series: list[Series]
-    slots: list[float]
+    slots: array[float]
 
     def value(self, series: Series) -> float:
         """The value of a counter or gauge."""
@@ -208,7 +252,7 @@ class Reading(NamedTuple):
     def buckets(self, series: Series) -> tuple[list[float], float]:
         """Of a histogram: what each bucket holds (not cumulative; the last is unbounded), and the sum."""
         end = series.start + series.width
-        return self.slots[series.start : end - 1], self.slots[end - 1]
+        return self.slots[series.start : end - 1].tolist(), self.slots[end - 1]
 
 
 def read(slab: Slab, clock: Callable[[], float]) -> Reading:

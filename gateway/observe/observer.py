@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from gateway.observe import events
 from gateway.observe.journal import LastErrors, Transitions
-from gateway.observe.metrics import Metrics, Observed
+from gateway.observe.metrics import UNROUTED, Metrics, Observed
 from gateway.observe.usage import Price, Tokens
 
 
@@ -64,7 +64,7 @@ class Observer:
 
     def refused(self, status: int) -> None:
         """A request was refused before a provider was chosen."""
-        self._metrics.count("gateway_requests", "none", "other", str(status))
+        self._metrics.count("gateway_requests", UNROUTED, "other", str(status))
         self.log.refused(status)
 
     def attempt_failed(
@@ -78,6 +78,7 @@ class Observer:
     def stream_broken(self, request_id: bytes, provider: str, reason: str, detail: str) -> None:
         """A response broke off before the client's eyes."""
         self._metrics.attempt(provider, "failure")
+        self._metrics.count("gateway_broken_responses", provider, reason)
         self._note_error(provider, reason, detail)
         self.log.stream_broken(request_id, provider, reason, detail)
 
@@ -101,6 +102,10 @@ class Observer:
     def last_errors(self) -> Mapping[str, Mapping[str, Any]]:
         """By provider: `message`, and `at` in seconds since the epoch."""
         return self._last_errors.all()
+
+    def transitions(self) -> Sequence[Mapping[str, Any]]:
+        """Changes of circuits, oldest first: `at` in seconds since the epoch, and what `circuit_changed` said."""
+        return self._transitions.all()
 
     def _note_error(self, provider: str, reason: str, detail: str) -> None:
         self._last_errors.put(provider, {"message": f"{reason}: {detail}", "at": self._wall_clock()})

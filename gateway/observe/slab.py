@@ -15,7 +15,10 @@ import mmap
 import os
 import struct
 import threading
+from array import array
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from operator import add
 from typing import Final, NamedTuple
 
 MAX_SLOTS: Final = 65_536
@@ -44,11 +47,11 @@ class SlabFullError(Exception):
 class Slab:
     """The counters of a process family with `workers` rows. Make it before the workers are forked.
 
-    `row` is set by `use_row` in each worker; `cells` is that row, for `cells[slot] += amount`.
+    `cells` is the row of this worker, which `use_row` sets, for `cells[slot] += amount`.
     """
 
     def __init__(self, workers: int = 1) -> None:
-        self._workers = workers
+        self.workers = workers
         self._fd = os.memfd_create("gateway-slab")
         size = _END.size + MAX_DIRECTORY + workers * MAX_SLOTS * _CELL
         os.ftruncate(self._fd, size)
@@ -56,17 +59,16 @@ class Slab:
         self._lock = threading.Lock()
         self._known: dict[tuple[str, tuple[str, ...]], Series] = {}
         self._read = 0
-        self._gauges: list[int] = []
         self.cells = self._row(0)
 
     def __repr__(self) -> str:
         used, slots = _END.unpack_from(self._memory)
-        return f"<Slab of {self._workers} rows, {len(self._known)} series known, {slots} slots, {used} bytes>"
+        return f"<Slab of {self.workers} rows, {len(self._known)} series known, {slots} slots, {used} bytes>"
 
     def use_row(self, row: int) -> None:
         """Count in `row` from now on, 0 to workers - 1; the gauges that a predecessor left there become 0."""
-        if not 0 <= row < self._workers:
-            raise ValueError(f"row must be from 0 to {self._workers - 1}, not {row}")
+        if not 0 <= row < self.workers:
+            raise ValueError(f"row must be from 0 to {self.workers - 1}, not {row}")
         self.cells = self._row(row)
         for series in self.series():
             if series.metric.startswith(GAUGE):
@@ -79,27 +81,28 @@ class Slab:
         """
         series = self._known.get((metric, labels))
         if series is None:
-            with self._lock:
-                fcntl.lockf(self._fd, fcntl.LOCK_EX)
-                try:
-                    self._learn()
-                    series = self._known.get((metric, labels)) or self._add(metric, labels, count)
-                finally:
-                    fcntl.lockf(self._fd, fcntl.LOCK_UN)
+            with self._lock, self._alone():
+                self._learn()
+                series = self._known.get((metric, labels)) or self._add(metric, labels, count)
         return series.start
 
     def series(self) -> list[Series]:
         """Every series that any worker has counted in, in the order of their first appearance."""
         with self._lock:
-            self._learn()
+            if _USED.unpack_from(self._memory)[0] != self._read:
+                with self._alone():  # because on some processors the mark may be seen before the record is
+                    self._learn()
             return list(self._known.values())
 
-    def sums(self, series: Sequence[Series]) -> list[float]:
-        """Every slot up to the last of `series`, summed over the rows."""
+    def sums(self, series: Sequence[Series]) -> array[float]:
+        """Every slot up to the last of `series`, summed over the rows.
+
+        Others go on counting meanwhile: each slot is right at some time between call and return.
+        """
         end = max((one.start + one.width for one in series), default=0)
-        totals = [0.0] * end
-        for row in range(self._workers):
-            totals = [total + value for total, value in zip(totals, self._row(row)[:end], strict=True)]
+        totals = array("d", self._row(0)[:end])
+        for row in range(1, self.workers):
+            totals = array("d", map(add, totals, self._row(row)[:end]))
         return totals
 
     # -- inside
@@ -107,6 +110,15 @@ class Slab:
     def _row(self, row: int) -> memoryview[float]:
         start = _END.size + MAX_DIRECTORY + row * MAX_SLOTS * _CELL
         return memoryview(self._memory)[start : start + MAX_SLOTS * _CELL].cast("d")
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other process changes the directory meanwhile."""
+        fcntl.lockf(self._fd, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self._fd, fcntl.LOCK_UN)
 
     def _add(self, metric: str, labels: tuple[str, ...], count: int) -> Series:
         used, slots = _END.unpack_from(self._memory)
@@ -122,7 +134,7 @@ class Slab:
         return self._known[metric, labels]
 
     def _learn(self) -> None:
-        """Read the records that came since the last time. Needs the lock, but not that of other processes."""
+        """Read the records that came since the last time. Needs both locks."""
         (used,) = _USED.unpack_from(self._memory)
         for series in self._records(used):
             self._known[series.metric, series.labels] = series

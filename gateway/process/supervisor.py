@@ -17,13 +17,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.observe.log import tell
+
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 FIRST_DELAY_S: Final = 0.1
 MAX_DELAY_S: Final = 10.0
 MAX_FAILED_STARTS: Final = 5
 _LONG_LIFE_S: Final = 10.0
-
-_log = logging.getLogger("gateway")
 
 
 @dataclass
@@ -69,7 +69,7 @@ class Supervisor:
             if received is not None:
                 self._on_signal(received.si_signo)
             self._look_after_starts()
-        _tell(logging.INFO, "supervisor_stopped", exit_code=self._exit_code)
+        tell(logging.INFO, "supervisor_stopped", exit_code=self._exit_code)
         return self._exit_code
 
     # -- signals
@@ -110,7 +110,7 @@ class Supervisor:
         os.set_blocking(ready, False)
         worker.ready = ready
         worker.serves = False
-        _tell(logging.INFO, "worker_started", worker=worker.number, pid=worker.pid)
+        tell(logging.INFO, "worker_started", worker=worker.number, pid=worker.pid)
 
     def _be_worker(self, number: int, says_ready: int) -> None:
         """Never returns: what the parent is doing must not go on in the child."""
@@ -159,11 +159,11 @@ class Supervisor:
         reason = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         fields = {"worker": worker.number, "reason": reason, "serving": worker.serves}
         if self._failed_starts >= MAX_FAILED_STARTS:
-            _tell(logging.CRITICAL, "giving_up", **fields, failed_starts=self._failed_starts)
+            tell(logging.CRITICAL, "giving_up", **fields, failed_starts=self._failed_starts)
             self._exit_code = 1
             self._stop()
             return
-        _tell(logging.ERROR, "worker_died", **fields, restart_in_s=worker.delay_s)
+        tell(logging.ERROR, "worker_died", **fields, restart_in_s=worker.delay_s)
         worker.delay_s = min(MAX_DELAY_S, worker.delay_s * 2)
 
     def _look_after_starts(self) -> None:
@@ -189,7 +189,3 @@ class Supervisor:
         due = [worker.due_s - now for worker in self._workers if not worker.pid and not self._stopping]
         starting = [0.05 for worker in self._workers if worker.pid and not worker.serves]
         return max(0.0, min([*due, *starting, 60.0]))
-
-
-def _tell(level: int, event: str, **fields: object) -> None:
-    _log.log(level, event, extra={"event": event, **fields})

@@ -9,9 +9,9 @@ import signal
 from collections.abc import Callable
 from typing import Final, Protocol
 
-_POLL_S: Final = 0.02
+from gateway.observe import log
 
-_log = logging.getLogger("gateway")
+_POLL_S: Final = 0.02
 
 
 class Server(Protocol):
@@ -57,28 +57,26 @@ async def serve(server: Server, ready: Callable[[], None] | None = None, lifelin
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     loop.add_signal_handler(signal.SIGHUP, server.reload)
+    loop.set_exception_handler(log.loop_failed)
     if lifeline is not None:
         loop.add_reader(lifeline, orphaned)
-    try:
-        await server.start()
-        if ready is not None:
-            ready()
-        await stopping.wait()
-        await _drain(server, forced)
-    finally:
-        server.close()
+    with log.in_background():
+        try:
+            await server.start()
+            if ready is not None:
+                ready()
+            await stopping.wait()
+            await _drain(server, forced)
+        finally:
+            server.close()
 
 
 async def _drain(server: Server, forced: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     within_s = server.begin_drain()
-    _tell("draining", connections=server.open_connections, within_s=within_s)
+    log.tell(logging.INFO, "draining", connections=server.open_connections, within_s=within_s)
     deadline_s = loop.time() + within_s
     while server.open_connections and loop.time() < deadline_s and not forced.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(forced.wait(), _POLL_S)
-    _tell("stopped", cut_connections=server.open_connections)
-
-
-def _tell(event: str, **fields: object) -> None:
-    _log.info(event, extra={"event": event, **fields})
+    log.tell(logging.INFO, "stopped", cut_connections=server.open_connections)

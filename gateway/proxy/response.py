@@ -83,13 +83,13 @@ class Response:
         return Look.CALLERS_ERROR_FIRST if sse.is_callers_fault(error) else Look.ERROR_FIRST
 
     def release(self, secrets: tuple[bytes, ...], complete: bool) -> tuple[list[bytes], bytes]:
-        """The fields and the held bytes, to go out now; where a body is held whole, without `secrets`."""
+        """The fields and the held bytes, to go out now; of an error or a body held whole without `secrets`."""
         data, self.held = self.held, b""
         if self.is_stream or (self._rule == _WHOLE and not complete):
             self.watch(data)
         elif self._rule == _WHOLE:
             self._usage = usage.of_body(data)
-        if secrets and self._rule == _WHOLE:
+        if secrets and (self._rule == _WHOLE or self.error):
             return masking.without_secrets(self.head, data, secrets, complete)
         return self.head.fields, data
 

@@ -158,13 +158,12 @@ class Listener:
         self._schedule(loop)
 
     def stop_accepting(self) -> None:
-        """Close the listening sockets, and the connections on which nothing is under way."""
+        """Close the listening sockets, and the connections behind what is under way on them."""
         for server in self._servers:
             server.close()
         self._servers.clear()
         for connection in list(self.site.connections):
-            if connection.idle:
-                connection.close_idle()
+            connection.finish()
 
     def close(self) -> None:
         """End everything at once."""

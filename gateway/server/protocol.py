@@ -119,15 +119,13 @@ class ClientConnection(asyncio.Protocol):
 
     # -- for the listener
 
-    @property
-    def idle(self) -> bool:
-        """No request is being read or answered."""
-        return self._request is None and self._reader.request is None and not self._linger_until_s
-
-    def close_idle(self) -> None:
-        """Close a connection on which nothing is under way."""
-        self._reader.ended = True
-        self._transport.close()
+    def finish(self) -> None:
+        """Answer what is under way and nothing more; close at once where nothing is."""
+        if self._request is not None:
+            self._closes = True
+        elif self._reader.request is None and not self._linger_until_s:
+            self._reader.ended = True
+            self._transport.close()
 
     def timed_out(self) -> None:
         """`deadline_s` has passed."""

@@ -16,8 +16,6 @@ from gateway.server.writer import Date
 
 if TYPE_CHECKING:
     from gateway.server.protocol import ClientConnection
-
-_log = logging.getLogger(__name__)
 DATA_PREFIX: Final = b"/v1/"
 _METHODS: Final = ALLOW.encode()
 
@@ -117,10 +115,8 @@ class Site:
 
     def crashed(self, request: Request) -> None:
         """Log the exception that is being handled: a defect of the gateway."""
-        _log.exception(
-            "request handler failed",
-            extra={"event": "internal_error", "path": request.path.decode("latin-1")},
-        )
+        path = request.path.decode("latin-1")
+        log.tell(logging.ERROR, "internal_error", sys.exception(), where="request", path=path)
 
     def admit(self, request: Request) -> GatewayError | None:
         """Why a request is refused on the ground of its head alone; None when it may go on."""

@@ -197,7 +197,6 @@ class Connection(asyncio.Protocol):
         user, head = self._user, self._head
         if user is not None and head is not None and head.status and head.ends_with_connection:
             self._complete = True
-            self._keep_alive = False
             self._deliver(user, 0, "")
         return False
 

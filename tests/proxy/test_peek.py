@@ -102,8 +102,8 @@ def test_a_model_that_is_no_string_is_refused(value: bytes) -> None:
         ),
         (b'{"model": "m"', "The request body is not valid JSON: Input data was truncated."),
         (
-            b'{"model": "m"} x',
-            "The request body is not valid JSON: JSON is malformed: trailing characters (byte 15).",
+            b'{"model": m}',
+            "The request body is not valid JSON: JSON is malformed: invalid character (byte 10).",
         ),
     ],
 )
@@ -157,7 +157,9 @@ BODIES = (
 )
 
 
-@given(BODIES, st.sampled_from([CHAT, IMAGES]), st.sampled_from([JSON, b"multipart/form-data; boundary=b", None]))
+@given(
+    BODIES, st.sampled_from([CHAT, IMAGES]), st.sampled_from([JSON, b"multipart/form-data; boundary=b", None])
+)
 @example(b"[" * 1_000_000, CHAT, JSON)
 @example(b'{"a":' * 1_000_000, IMAGES, JSON)
 def test_no_body_causes_anything_but_a_400(body: bytes, path: bytes, content_type: bytes | None) -> None:
@@ -167,8 +169,11 @@ def test_no_body_causes_anything_but_a_400(body: bytes, path: bytes, content_typ
             model.encode()  # half a surrogate pair would fail later
             with_model(content_type, body, "new")
     except GatewayError as error:
-        assert error.status == 400
-        assert error.body()
+        answer = error
+    else:
+        return
+    assert answer.status == 400
+    assert json.loads(answer.body())["error"]["type"] == "invalid_request_error"
 
 
 # Replaced.
@@ -208,7 +213,9 @@ def test_every_other_member_is_kept_byte_for_byte(
     members: dict[str, Any], separators: tuple[str, str], ascii_only: bool
 ) -> None:
     def written(value: Any) -> bytes:
-        return json.dumps(value, separators=separators, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+        return json.dumps(value, separators=separators, ensure_ascii=ascii_only).encode(
+            "utf-8", "surrogatepass"
+        )
 
     members = {"before": members, "model": "m", **members, "after": 1}
     members["model"] = "m"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway._speedups import codes
 from gateway.errors import UPSTREAM, Fault, GatewayError
 from gateway.resilience.outcome import CALLERS_FAULT, Outcome, Verdict, of_fault, of_status
 
@@ -82,3 +83,8 @@ def test_an_error_that_the_request_itself_caused_is_passed_on() -> None:
 def test_a_result_tells_what_it_is() -> None:
     assert repr(of_status(500)) == "<Result FAILURE status_500 error=None>"
     assert repr(of_fault(Fault.DNS, ERROR)).startswith("<Result FAILURE dns_error error=GatewayError(502, ")
+
+
+def test_outcomes_are_the_numbers_that_the_breaker_knows() -> None:
+    numbers = {Outcome.SUCCESS: codes.SUCCESS, Outcome.FAILURE: codes.FAILURE, Outcome.NEUTRAL: codes.NEUTRAL}
+    assert {outcome: int(outcome) for outcome in Outcome} == numbers

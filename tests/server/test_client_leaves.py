@@ -77,17 +77,3 @@ def test_client_that_leaves_in_the_middle_of_a_request_is_not_answered() -> None
     assert talk.requests == []
     assert talk.wire == b""
     assert talk.site.buffered == 0
-
-
-def test_connection_can_be_ended_at_once() -> None:
-    talk = Conversation(held=True).says(GET)
-    talk.connection.abort()
-    assert talk.transport.aborted
-
-
-def test_repr_tells_the_state() -> None:
-    talk = Conversation(held=True).says(GET + GET)
-    assert repr(talk.connection) == (
-        "<ClientConnection answering=<Request GET /v1/models> "
-        "<RequestReader ready=1 reading=None refusal=None>>"
-    )

@@ -143,19 +143,33 @@ def test_request_that_comes_while_draining_is_the_last() -> None:
     assert talk.ended
 
 
-def test_idle_connection_can_be_told_from_a_busy_one() -> None:
-    talk = Conversation(held=True)
-    assert talk.connection.idle
-    assert not talk.says(GET[:5]).connection.idle
-    assert not talk.says(GET[5:]).connection.idle
+def test_idle_connection_is_finished_at_once() -> None:
+    for talk in (Conversation(), Conversation().says(GET)):
+        talk.connection.finish()
+        assert talk.transport.closed
+
+
+def test_busy_connection_is_finished_behind_its_answer_which_says_so() -> None:
+    talk = Conversation(held=True).says(GET + GET)
+    talk.connection.finish()
+    assert not talk.ended
     talk.requests[0].respond()
-    assert talk.connection.idle
-    talk.connection.close_idle()
+    assert [answer.closes for answer in talk.heard] == [True]
     assert talk.ended
 
 
-def test_connection_that_waits_for_its_refusal_to_be_read_is_not_idle() -> None:
-    assert not Conversation().says(b"nonsense\r\n\r\n").connection.idle
+def test_request_that_has_begun_to_come_is_answered() -> None:
+    talk = Conversation().says(GET[:5])
+    talk.site.draining = True
+    talk.connection.finish()
+    talk.says(GET[5:])
+    assert [answer.closes for answer in talk.heard] == [True]
+
+
+def test_refusal_can_be_read_though_the_connection_is_to_finish() -> None:
+    talk = Conversation().says(b"nonsense\r\n\r\n")
+    talk.connection.finish()
+    assert not talk.transport.closed
 
 
 # -- Expect: 100-continue (RFC 9110 section 10.1.1)

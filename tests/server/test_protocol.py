@@ -164,3 +164,17 @@ def test_client_that_does_not_read_a_cut_answer_is_cut_off() -> None:
     talk.requests[0].client.cut()
     talk.waits(TIMEOUTS.keepalive)
     assert talk.transport.aborted
+
+
+def test_connection_can_be_ended_at_once() -> None:
+    talk = Conversation(held=True).says(GET)
+    talk.connection.abort()
+    assert talk.transport.aborted
+
+
+def test_repr_tells_the_state() -> None:
+    talk = Conversation(held=True).says(GET + GET)
+    assert repr(talk.connection) == (
+        "<ClientConnection answering=<Request GET /v1/models> "
+        "<RequestReader ready=1 reading=None refusal=None>>"
+    )

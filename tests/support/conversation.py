@@ -119,7 +119,7 @@ def answers(wire: bytes, *methods: bytes) -> list[Answer]:
         fields: dict[bytes, bytes] = {}
         for line in lines:
             name, _, value = line.partition(b": ")
-            assert name not in fields, f"a field stands twice: {head!r}"
+            assert name not in fields or name == b"www-authenticate", f"a field stands twice: {head!r}"
             fields[name] = value
         status = int(status_line.split(b" ")[1])
         is_head = len(found) < len(methods) and methods[len(found)] == b"HEAD"

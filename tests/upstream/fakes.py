@@ -197,25 +197,34 @@ def splits(data: bytes) -> Iterator[list[bytes]]:
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time passes only when it is told so: nothing in a test is waited for."""
+    """An event loop whose time passes only when it is told so: nothing in a test is waited for.
+
+    `errors` are the exceptions that callbacks raised.
+    """
 
     def __init__(self) -> None:
         self._now = 1000.0
         super().__init__()
+        self.errors: list[object] = []
+        self.set_exception_handler(lambda loop, context: self.errors.append(context))
 
     def time(self) -> float:
         return self._now
 
     def settle(self) -> None:
         """Run whatever is due now, and what follows from it."""
-        for _ in range(8):
-            self.run_until_complete(asyncio.sleep(0))
+
+        async def turns() -> None:
+            for _ in range(6):
+                await asyncio.sleep(0)
+
+        self.run_until_complete(turns())
 
     def advance(self, seconds: float) -> None:
         """Let time pass in small steps, and run what becomes due."""
         end = self._now + seconds
         while self._now < end:
-            self._now = min(self._now + 0.05, end)
+            self._now = min(self._now + 0.1, end)
             self.settle()
 
 
@@ -280,10 +289,13 @@ class FakeDialler:
 
 
 class Asker(FakeUser):
-    """A user who sends its request as soon as it has a connection."""
+    """A user who sends its request as soon as it has a connection, and notes whether that was a used one."""
+
+    was_reused = False
 
     def on_connected(self, connection: Connection) -> None:
         super().on_connected(connection)
+        self.was_reused = connection.reused
         ask(connection, self)
 
 
@@ -346,6 +358,7 @@ class PoolBench:
             self.run(self.pool.close)
             assert repr(self.pool) == "<Pool fake connections=0 unused=0 dialling=0 queued=0>"
             assert not asyncio.all_tasks(self.loop)
+            assert self.loop.errors == []
             assert all(dial.is_over for dial in self.dialler.dials)
         finally:
             self.loop.close()

@@ -258,6 +258,7 @@ def test_a_paused_response_is_not_idle_and_has_all_its_time_again_afterwards() -
     wire.receives(CHUNKED + b"2\r\nhi\r\n")
     wire.connection.commit()
     look(wire, 1.0)
+    wire.receives(b"2\r\nhi\r\n")
     wire.connection.pause()
     reading = [wire.transport.reading]
     look(wire, 2.0, 1000.0)

@@ -1,0 +1,66 @@
+// Numbers and times as people read them. What is not known is a dash, never a zero.
+
+import { h } from "./dom.js";
+
+export const NONE = "–";
+
+const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const short = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
+const money = new Intl.NumberFormat("en", { style: "currency", currency: "USD" });
+const cents = new Intl.NumberFormat("en", { style: "currency", currency: "USD", maximumSignificantDigits: 2 });
+const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
+const calendar = new Intl.DateTimeFormat("en-GB", { dateStyle: "full", timeStyle: "long" });
+
+/** Two or three significant digits. */
+const digits = (value) => (value === 0 || value >= 99.5 ? whole.format(value) : value.toPrecision(value < 10 ? 2 : 3));
+
+/** How many: 577, 12,048, 1.69M. */
+export const count = (value) => (value < 100_000 ? whole : short).format(value);
+
+/** How many a second. */
+export function rate(value) {
+  if (value === null) return NONE;
+  if (value > 0 && value < 0.01) return "<0.01 /s";
+  return `${value < 1000 ? digits(value) : short.format(value)} /s`;
+}
+
+/** The share of `part` in `all`. */
+export function percent(part, all) {
+  if (!all) return NONE;
+  const share = (100 * part) / all;
+  return share > 0 && share < 0.01 ? "<0.01 %" : `${share < 10 ? Number(share.toPrecision(2)) : Math.round(share)} %`;
+}
+
+/** What was measured, in seconds: 118 µs, 42 ms, 5.8 s. */
+export function latency(seconds) {
+  if (seconds === null) return NONE;
+  if (seconds < 0.00095) return `${digits(seconds * 1e6)} µs`;
+  if (seconds < 0.95) return `${digits(seconds * 1e3)} ms`;
+  return `${digits(seconds)} s`;
+}
+
+/** A time that passes, in seconds, by its two largest units: 12 s, 3 min 4 s, 1 d 2 h. */
+export function duration(seconds) {
+  const total = Math.max(0, Math.round(seconds));
+  const units = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+  const first = units.findIndex(([, size]) => total >= size);
+  if (first < 0) return "0 s";
+  const [[name, size], [nextName, nextSize] = []] = units.slice(first);
+  const rest = nextSize ? Math.floor((total % size) / nextSize) : 0;
+  return `${Math.floor(total / size)} ${name}${rest ? ` ${rest} ${nextName}` : ""}`;
+}
+
+/** US dollars, the cents of small sums in full. */
+export const usd = (value) => (value === null ? NONE : (value > 0 && value < 0.995 ? cents : money).format(value));
+
+/** The time of day at `at`, in milliseconds since the epoch. */
+export const timeOfDay = (at) => clock.format(at);
+
+/** A moment as the time of day or, with `now`, as how long ago it was; the whole date is its tooltip. */
+export function moment(at, now = null) {
+  const text = now === null ? timeOfDay(at) : `${duration((now - at) / 1000)} ago`;
+  return h("time", { datetime: new Date(at).toISOString(), title: calendar.format(at) }, text);
+}
+
+/** A reason as it stands in logs and metrics, in words. */
+export const words = (reason) => reason.replaceAll("_", " ");

@@ -1,0 +1,115 @@
+// What is wrong and what is being done about it, in words: the first thing that the page says.
+
+import { h } from "./dom.js";
+import { duration, latency, moment, percent, rate, words } from "./format.js";
+import { timeline } from "./charts.js";
+
+const OVERALL = { healthy: "Healthy", degraded: "Degraded", unhealthy: "Unhealthy" };
+const CIRCUITS = { closed: "Circuit closed", "half-open": "Circuit half-open", open: "Circuit open", none: "No breaker" };
+const GRAVITY = { open: 0, "half-open": 1, closed: 3, none: 3 };
+const MARKS = { good: "✓", warning: "▲", bad: "✕" };
+
+const stateOf = (provider) => provider.circuit_state ?? "none";
+
+/** Requests whose clients got an error that is not of their own making. */
+export const failed = ({ errors }) => errors["429"] + errors["5xx"] + errors["504"];
+
+const mark = (kind) => h("span", { class: `mark ${kind}`, "aria-hidden": "true" }, MARKS[kind]);
+
+/** The state of the whole, what it comes from, and what follows. */
+export function headline(stats) {
+  const kind = { healthy: "good", degraded: "warning", unhealthy: "bad" }[stats.status];
+  return h("div", { class: `headline ${kind}` }, mark(kind),
+    h("div", {}, h("p", { class: "verdict" }, OVERALL[stats.status]), sentences(stats).map((text) => h("p", {}, text))));
+}
+
+function sentences(stats) {
+  const troubled = stats.providers.filter((provider) => !provider.healthy);
+  if (troubled.length) return troubled.map(inShort);
+  const { requests, errors } = stats.windows["1m"].total;
+  const count = stats.providers.length;
+  const all = count === 1 ? "The provider can be asked." : `All ${count} providers can be asked.`;
+  if (!requests) return [`${all} No request has come in the last minute.`];
+  const share = failed({ errors });
+  return [`${all} ${share ? `${percent(share, requests)} of the last minute's requests failed.` : "No request has failed in the last minute."}`];
+}
+
+/** A troubled provider in one sentence. It changes only with the state, so that it can be read aloud. */
+export function inShort(provider) {
+  const { name, fallback_provider: fallback } = provider;
+  if (stateOf(provider) === "half-open") return `${name} is being tried again: its next request decides.`;
+  return fallback
+    ? `${name} is not being asked: its circuit is open. ${fallback} answers in its place.`
+    : `${name} is not being asked: its circuit is open, and it has no fallback, so its requests get 503.`;
+}
+
+/** The providers, those in trouble first; `window` is the chosen one, `now` the gateway's time in milliseconds. */
+export function cards(stats, window, now) {
+  const startedAt = Date.parse(stats.generated_at) - stats.uptime_s * 1000;
+  const traffic = new Map(window.providers.map((one) => [one.provider, one]));
+  return ranked(stats.providers, traffic).map((provider) => card(provider, traffic.get(provider.name), stats, now, startedAt));
+}
+
+function ranked(providers, traffic) {
+  const gravity = (provider) => {
+    const failures = traffic.get(provider.name)?.attempts.failure ?? 0;
+    return GRAVITY[stateOf(provider)] - (failures || provider.failures ? 1 : 0) * (provider.healthy ? 1 : 0);
+  };
+  return [...providers].sort((one, other) => gravity(one) - gravity(other));
+}
+
+function card(provider, traffic, stats, now, startedAt) {
+  const failures = traffic?.attempts.failure ?? 0;
+  const kind = provider.circuit_state === "open" ? "bad" : !provider.healthy || failures ? "warning" : "good";
+  return h("article", { class: `panel card ${kind}`, "aria-label": provider.name },
+    h("header", {}, mark(kind), h("h3", {}, provider.name), h("span", { class: "muted" }, provider.format),
+      h("span", { class: `badge ${kind}` }, CIRCUITS[stateOf(provider)])),
+    story(provider, failures, stats, now).map((part) => h("p", {}, part)),
+    provider.last_error && h("p", { class: "error" }, h("span", { class: "muted" }, "Last error, ", moment(Date.parse(provider.last_error.at), now), ": "),
+      h("code", {}, provider.last_error.message)),
+    provider.circuit_state ? timeline(provider, now, startedAt) : null,
+    numbers(provider, traffic));
+}
+
+/** What happens, since when, and what is done about it. */
+function story(provider, failures, stats, now) {
+  const since = provider.state_since && Date.parse(provider.state_since);
+  const age = (now - Date.parse(stats.generated_at)) / 1000;
+  const wait = provider.retry_in_s - age;
+  const fallback = provider.fallback_provider;
+  switch (stateOf(provider)) {
+    case "open":
+      return [
+        ["Open for ", h("b", {}, moment(since, now).textContent.replace(" ago", "")), ", since ", moment(since), cause(provider), ". ",
+          wait > 0 ? ["Next probe in ", h("b", {}, duration(wait)), ", at ", moment(now + wait * 1000), "."] : "The next request is the probe."],
+        [fallback ? ["Meanwhile ", h("b", {}, fallback), " answers its requests."] : "There is no fallback: its requests get 503 with Retry-After."],
+      ];
+    case "half-open":
+      return [["Half-open", since ? [" since ", moment(since)] : "", ": the next request is the probe. If that succeeds, the circuit closes; if not, it opens again.",
+        fallback ? [" Other requests go to ", h("b", {}, fallback), "."] : " Other requests get 503."]];
+    default:
+      return [[failures ? `${failures} failed ${failures === 1 ? "attempt" : "attempts"} in these numbers` : "No failed attempt in these numbers",
+        provider.failures ? `; ${provider.failures} in a row now` : "", ". ",
+        since ? ["Closed again since ", moment(since), ", ", moment(since, now), ". "] : "",
+        fallback ? `If it fails, ${fallback} answers.` : "It has no fallback."]];
+  }
+}
+
+function cause(provider) {
+  const [change] = provider.transitions;
+  return change?.to === "open" ? `, after ${change.failures} failures in a row (the last: ${words(change.reason)})` : "";
+}
+
+function numbers(provider, traffic) {
+  const { connections, queued } = provider.pool;
+  return h("dl", { class: "numbers" },
+    pair("Answered", traffic ? rate(traffic.requests_per_s) : rate(0)),
+    pair("Failed", traffic ? percent(failed(traffic), traffic.requests) : percent(0, 0)),
+    pair("Latency p50 / p99", `${latency(traffic?.latency_s.p50 ?? null)} / ${latency(traffic?.latency_s.p99 ?? null)}`),
+    pair("First byte p50 / p99", `${latency(traffic?.first_byte_s.p50 ?? null)} / ${latency(traffic?.first_byte_s.p99 ?? null)}`),
+    pair("In flight", provider.inflight_requests),
+    pair("Connections", queued ? `${connections}, ${queued} waiting` : connections));
+}
+
+/** A term and its value, in a description list. */
+export const pair = (term, value) => h("div", {}, h("dt", {}, term), h("dd", {}, String(value)));
