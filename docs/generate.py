@@ -1,6 +1,6 @@
 """Writes those parts of docs/ that are made from the code: `python docs/generate.py`.
 
-A Markdown file marks such a part with `<!-- generated: NAME -->` and `<!-- end -->`; the rest of it is left as
+A Markdown file marks such a part with `<!-- generated: NAME -->` and `<!-- end -->`; the rest of it stays as
 it is. The tests compare what is there with what would be written.
 """
 

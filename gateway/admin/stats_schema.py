@@ -107,9 +107,7 @@ class ProviderTraffic(Traffic):
     ]
     broken: Annotated[
         Count,
-        Meta(
-            description="Answers that broke off after their first bytes; `errors` has them as what they began as."
-        ),
+        Meta(description="Answers that broke off after their first bytes; in `errors` they are not."),
     ]
     retries: Annotated[
         dict[str, Count], Meta(description="Further attempts at it, by reason as in `gateway_retries_total`.")

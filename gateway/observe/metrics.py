@@ -7,8 +7,8 @@ costs a few additions in shared memory; formatting is for whoever reads.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, Protocol
 
@@ -202,7 +202,7 @@ class Metrics:
             self.slab.cells[slot] = value
 
     def set_gauges(self, metric: str, values: Mapping[str, float]) -> None:
-        """Set this worker's part of a gauge by its one label; what it set before and is not here becomes 0."""
+        """Set this worker's part of a gauge by its one label; labels that are here no more become 0."""
         known = self._gauges.setdefault(metric, set())
         known.update(values)
         for label in known:
@@ -217,7 +217,7 @@ class Metrics:
         return None
 
     def _slots(self, *wanted: tuple[str, tuple[str, ...], int]) -> list[int] | None:
-        """Of all series in which one observation is counted; None, and it is dropped, where one has no room."""
+        """Of all series that count one observation; None, and it is dropped, where one has no room."""
         slots = [slot for one in wanted if (slot := self._slot(*one)) is not None]
         if len(slots) == len(wanted):
             return slots

@@ -8,22 +8,25 @@ from typing import Any, Protocol
 from gateway.observe import events
 from gateway.observe.journal import LastErrors, Transitions
 from gateway.observe.metrics import UNROUTED, Metrics, Observed
-from gateway.observe.usage import Price, Tokens
+from gateway.observe.tracing import Answered, Trace, Traced, Tracer
+from gateway.observe.usage import Price
 
 
-class Finished(events.Finished, Observed, Protocol):
+class Finished(events.Finished, Answered, Observed, Protocol):
     """A request that is over. `outcome` is that of its last attempt, None where that was told already."""
 
     @property
-    def outcome(self) -> str | None: ...
+    def request(self) -> Traced: ...
     @property
-    def tokens(self) -> Tokens | None: ...
+    def provider(self) -> Attempted: ...
+    @property
+    def trace(self) -> Trace | None: ...
 
 
 class Observer:
     """The facts' only way out of the data plane. `wall_clock` is in seconds since the epoch.
 
-    `prices` are by model name, and may be exchanged.
+    `prices` are by model name; they and the `tracer` may be exchanged.
     """
 
     def __init__(
@@ -36,14 +39,16 @@ class Observer:
     ) -> None:
         self.log = log
         self.prices: Mapping[str, Price] = {}
+        self.tracer = Tracer()
         self._metrics = metrics
         self._transitions = transitions
         self._last_errors = last_errors
         self._wall_clock = wall_clock
 
-    def started(self) -> None:
-        """A request begins to be answered."""
+    def started(self, request: Traced) -> Trace | None:
+        """A request begins to be answered; the result is the trace that it belongs to."""
         self._metrics.request_started()
+        return self.tracer.begin(request)
 
     def finished(self, exchange: Finished, now: float) -> None:
         """A request has its answer, or its client has left."""
@@ -59,13 +64,18 @@ class Observer:
             route = exchange.route
             price = self.prices.get(route.model) or self.prices.get(route.label)
             self._metrics.tokens(provider, route.label, tokens, price)
+        if exchange.trace is not None:
+            exchange.trace.answered(exchange, now)
         if self.log.access:
             self.log.finished(exchange, now)
 
-    def refused(self, status: int) -> None:
+    def refused(self, request: Traced, request_id: bytes, error: Refusal, now: float) -> None:
         """A request was refused before a provider was chosen."""
-        self._metrics.count("gateway_requests", UNROUTED, "other", str(status))
-        self.log.refused(status)
+        self._metrics.count("gateway_requests", UNROUTED, "other", str(error.status))
+        trace = self.tracer.begin(request)
+        if trace is not None:
+            trace.refused(request, error.status, error.code or "", now)
+        self.log.refused(request, request_id, error.status, error.code, now)
 
     def attempt_failed(
         self, request_id: bytes, provider: str, attempt: int, reason: str, outcome: str, detail: str
@@ -104,7 +114,7 @@ class Observer:
         return self._last_errors.all()
 
     def transitions(self) -> Sequence[Mapping[str, Any]]:
-        """Changes of circuits, oldest first: `at` in seconds since the epoch, and what `circuit_changed` said."""
+        """Changes of circuits, oldest first: what `circuit_changed` said, `at` in seconds since the epoch."""
         return self._transitions.all()
 
     def _note_error(self, provider: str, reason: str, detail: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -60,19 +60,19 @@ class OtlpExport:
         self._provider = TracerProvider(
             sampler=ALWAYS_ON, resource=resource, id_generator=self._ids, shutdown_on_exit=False
         )
-        exporter = OTLPSpanExporter(endpoint, timeout=TIMEOUT_S)
-        self._provider.add_span_processor(processor or BatchSpanProcessor(exporter))
+        if processor is None:
+            processor = BatchSpanProcessor(OTLPSpanExporter(endpoint, timeout=TIMEOUT_S))
+        self._provider.add_span_processor(processor)
         self._tracer = self._provider.get_tracer("gateway", version)
 
     def __repr__(self) -> str:
         return f"<OtlpExport to {self._endpoint}>"
 
     def answered(self, trace: Trace, request: Answered, now: float) -> None:
-        for span in spans.of_request(trace, request, now):
-            self._end(span, trace)
+        self._end(spans.of_request(trace, request, now), trace)
 
     def refused(self, trace: Trace, request: Traced, status: int, code: str, now: float) -> None:
-        self._end(spans.of_refusal(trace, request, status, code, now), trace)
+        self._end([spans.of_refusal(trace, request, status, code, now)], trace)
 
     def close(self, within_s: float) -> None:
         # The SDK waits for a silent collector far longer than a restart may take.
@@ -80,8 +80,12 @@ class OtlpExport:
         thread.start()
         thread.join(within_s)
 
-    def _end(self, span: spans.Span, trace: Trace) -> None:
+    def _end(self, finished: Iterable[spans.Span], trace: Trace) -> None:
         epoch_s = self._wall_clock() - self._clock()
+        for span in finished:
+            self._end_one(span, trace, epoch_s)
+
+    def _end_one(self, span: spans.Span, trace: Trace, epoch_s: float) -> None:
         self._ids.trace_id, self._ids.span_id = trace.context.trace_id, span.span_id
         parent = SpanContext(trace.context.trace_id, span.parent_id, True, TraceFlags(TraceFlags.SAMPLED))
         made = self._tracer.start_span(

@@ -66,12 +66,12 @@ class Provider:
         """The provider's request target for the gateway's own, which begins with `/v1/`."""
         raise NotImplementedError
 
-    def head(self, request: Inbound, model: str, length: int) -> bytes:
-        """The head of the request as this provider gets it, for a body of `length` bytes."""
+    def head(self, request: Inbound, model: str, length: int, lines: bytes = b"") -> bytes:
+        """The head of the request as this provider gets it, for a body of `length` bytes, with further `lines`."""
         fields = request.fields
         if self._replaced:
             fields = self._without_replaced(fields)
-        pieces = [request.method, b" ", self.target(request.target, model), self._head_end, *fields]
+        pieces = [request.method, b" ", self.target(request.target, model), self._head_end, lines, *fields]
         has_length = length or request.method not in _BODILESS
         pieces.append(_END_WITH_LENGTH % length if has_length else _END)
         return b"".join(pieces)

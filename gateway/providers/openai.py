@@ -11,12 +11,12 @@ from typing import Final
 from gateway.config import schema
 from gateway.providers.base import Provider
 
-# A base URL may carry the API's prefix or not: `/v1`, `/openai/v1`, `/v1beta/openai` (Gemini), `/api/v3` (Ark).
+# A base URL may carry the API's prefix: `/v1`, `/openai/v1`, `/v1beta/openai` (Gemini), `/api/v3` (Ark).
 _CARRIES_PREFIX: Final = re.compile(rb".*/(?:v[0-9]+(?:(?:alpha|beta)[0-9]*)?|openai)").fullmatch
 
 
 class OpenAIProvider(Provider):
-    """Sends `/v1/...` to the base URL's own prefix, or to `/v1/...` below it, with the key as a Bearer token."""
+    """Sends `/v1/x` to the base URL's own prefix, or to `/v1/x` below it; the key is a Bearer token."""
 
     def __init__(self, name: str, settings: schema.Provider) -> None:
         super().__init__(name, settings)

@@ -23,6 +23,7 @@ from gateway.resilience.plan import Plan, Refuse, Send, Step
 from gateway.resilience.retry import parse_retry_after
 
 if TYPE_CHECKING:
+    from gateway.observe.tracing import Trace
     from gateway.observe.usage import Tokens
     from gateway.proxy.ports import Client, Connection, Request, ResponseHead
     from gateway.proxy.service import Service
@@ -46,6 +47,7 @@ class Exchange:
         "request",
         "route",
         "status",
+        "trace",
         "upstream_s",
         "waited_s",
         # attempt
@@ -55,10 +57,19 @@ class Exchange:
         "_sent_s",
         "_timer",
         "_told",
+        "_trace_lines",
         "provider",
     )
 
-    def __init__(self, service: Service, request: Request, client: Client, route: Route, body: bytes) -> None:
+    def __init__(
+        self,
+        service: Service,
+        request: Request,
+        client: Client,
+        route: Route,
+        body: bytes,
+        trace: Trace | None = None,
+    ) -> None:
         self._service = service
         self._pools = service.pools
         self._client = client
@@ -73,6 +84,8 @@ class Exchange:
         self.upstream_s = 0.0
         self.waited_s = 0.0
         self.first_byte_s = 0.0
+        self.trace = trace
+        self._trace_lines = b""
         self.provider = route.chain[0]
         self._sent_s = 0.0
         self._fresh = False
@@ -125,6 +138,8 @@ class Exchange:
                 self.attempts += 1
                 self._told = False
                 self.provider = self.route.chain[step.index]
+                if self.trace is not None:
+                    self._trace_lines = self.trace.attempt(self.provider, now)
                 self._send(now, fresh=False)
         else:
             assert type(step) is Refuse
@@ -156,7 +171,7 @@ class Exchange:
             body = inject.with_usage_asked(body) or body
         connection.send(
             self,
-            self.provider.head(self.request, self.route.model, len(body)),
+            self.provider.head(self.request, self.route.model, len(body), self._trace_lines),
             body,
             bodiless=self.request.method == b"HEAD",
             deadline_s=now + self.provider.timeouts.first_byte,
@@ -301,9 +316,12 @@ class Exchange:
         """A response breaks off that the client has seen the beginning of: it must be able to tell."""
         response = self._response
         assert response is not None
+        now = self._service.clock()
         self._told = True
+        if self.trace is not None:
+            self.trace.failed("failure", fault.value, now)
         self._service.observer.stream_broken(self.request_id, self.provider.name, fault.value, detail)
-        self._finish(False, self._service.clock(), fault.value)
+        self._finish(False, now, fault.value)
         error = answers.fault_error(fault, detail, self.provider, self.route.chain[0])
         self._client.cut(response.error_event(error, self.request.path))
 
@@ -352,6 +370,8 @@ class Exchange:
         self._told = True
         verdict = result.verdict
         outcome = verdict.outcome.name.lower()
+        if self.trace is not None:
+            self.trace.failed(outcome, verdict.reason, self._service.clock())
         self._service.observer.attempt_failed(
             self.request_id, self.provider.name, self.attempts, verdict.reason, outcome, detail
         )

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from gateway.errors import Fault, GatewayError
 from gateway.observe.observer import Finished
+from gateway.observe.tracing import Trace
 
 
 class Request(Protocol):
@@ -27,6 +28,10 @@ class Request(Protocol):
     def body(self) -> bytes: ...
     @property
     def received_s(self) -> float: ...
+    @property
+    def traceparent(self) -> bytes | None: ...
+    @property
+    def tracestate(self) -> bytes | None: ...
 
 
 class Client(Protocol):
@@ -126,11 +131,11 @@ class Observer(Protocol):
     def stream_broken(self, request_id: bytes, provider: str, reason: str, detail: str) -> None:
         """A response broke off after its beginning had gone to the client."""
 
-    def started(self) -> None:
-        """A request begins to be answered."""
+    def started(self, request: Request) -> Trace | None:
+        """A request begins to be answered; the result is the trace that it belongs to."""
 
     def finished(self, exchange: Finished, now: float) -> None:
         """A request has its answer, or its client has left."""
 
-    def refused(self, status: int) -> None:
+    def refused(self, request: Request, request_id: bytes, error: GatewayError, now: float) -> None:
         """A request was refused before a provider was chosen."""

@@ -81,11 +81,11 @@ class Service:
         try:
             route, body = self._route(request)
         except GatewayError as error:
-            self.observer.refused(error.status)
-            client.refuse(error, [b"x-request-id: %b\r\n" % (request.request_id or self.new_request_id())])
+            request_id = request.request_id or self.new_request_id()
+            self.observer.refused(request, request_id, error, self.clock())
+            client.refuse(error, [b"x-request-id: %b\r\n" % request_id])
             return None
-        self.observer.started()
-        exchange = Exchange(self, request, client, route, body)
+        exchange = Exchange(self, request, client, route, body, self.observer.started(request))
         exchange.start()
         return exchange
 

@@ -124,7 +124,7 @@ class ClientConnection(asyncio.Protocol):
         if self._request is not None:
             self._closes = True
         elif self._reader.request is None and not self._linger_until_s:
-            self._reader.ended = True
+            self._end_reading()
             self._transport.close()
 
     def timed_out(self) -> None:

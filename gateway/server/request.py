@@ -27,7 +27,7 @@ _MAX_LENGTH_BYTES: Final = 20  # 2 ** 64 has as many digits
 
 # What is done with a field besides passing it on; every name that is not here is end-to-end and passed on.
 _DROP, _HOST_FIELD, _LENGTH, _CODING, _CONNECTION, _EXPECT = range(6)
-_AUTHORIZATION, _API_KEY, _TYPE, _REQUEST_ID, _ORIGIN = range(6, 11)
+_AUTHORIZATION, _API_KEY, _TYPE, _REQUEST_ID, _ORIGIN, _TRACEPARENT, _TRACESTATE = range(6, 13)
 _KNOWN: Final = {
     # Hop-by-hop (RFC 9110 section 7.6.1); an Upgrade that we do not speak is as if it were not there.
     b"keep-alive": _DROP,
@@ -53,6 +53,9 @@ _KNOWN: Final = {
     b"content-type": _TYPE,
     b"x-request-id": _REQUEST_ID,
     b"origin": _ORIGIN,
+    # Each attempt gets a `traceparent` of its own (see observe/tracing.py).
+    b"traceparent": _TRACEPARENT,
+    b"tracestate": _TRACESTATE,
 }
 
 
@@ -83,6 +86,8 @@ class Request:
         "request_id",
         "received_s",
         "target",
+        "traceparent",
+        "tracestate",
     )
 
     def __init__(self) -> None:
@@ -105,6 +110,8 @@ class Request:
         self.content_type: bytes | None = None
         self.request_id: bytes | None = None
         self.origin: bytes | None = None
+        self.traceparent: bytes | None = None
+        self.tracestate: bytes | None = None
 
     def __repr__(self) -> str:
         return f"<Request {self.method.decode()} {self.path.decode('latin-1')}>"
@@ -139,6 +146,10 @@ class Request:
             self.expect = value if self.expect is None else self.expect + b"," + value
         elif kind == _API_KEY:
             self.api_key = value
+        elif kind == _TRACEPARENT:
+            self.traceparent = value if self.traceparent is None else b""  # two are as bad as none
+        elif kind == _TRACESTATE:
+            self.tracestate = value if self.tracestate is None else self.tracestate + b"," + value
         else:
             if kind == _REQUEST_ID:
                 self.request_id = value
@@ -161,6 +172,8 @@ class Request:
             (b"expect", self.expect),
             (b"authorization", self.authorization),
             (b"x-api-key", self.api_key),
+            (b"traceparent", self.traceparent),
+            (b"tracestate", self.tracestate),
             (b"connection", None if self.keep_alive else b"close"),
         ):
             if value is not None:
@@ -248,6 +261,8 @@ class Request:
         named = {token.strip().lower() for token in connection.split(b",")}
         if b"close" in named:
             self.keep_alive = False
+        if b"traceparent" in named or b"tracestate" in named:
+            self.traceparent = self.tracestate = None
         named.discard(b"content-type")  # a body without its type would be another request
         if not named <= {b"close", b"keep-alive", b"upgrade"}:
             fields = self.fields

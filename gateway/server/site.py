@@ -5,12 +5,14 @@ from __future__ import annotations
 import binascii
 import hmac
 import logging
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
 from gateway.config.schema import Limits, ServerTimeouts
 from gateway.errors import INVALID_REQUEST, GatewayError, refused
+from gateway.observe import log
 from gateway.server.request import ALLOW, Request
 from gateway.server.writer import Date
 

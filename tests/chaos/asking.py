@@ -112,10 +112,11 @@ def _wrong_with_whole(question: Question, answer: Answer) -> str | None:
         return None
     if answer.status != 200:
         return f"has status {answer.status} without an error object"
+    words = len(answer.text.split())
     if question.stream and not answer.done:
-        return "ended as if it were whole, without [DONE]"
-    if answer.text != question.reply:
-        return f"says it is whole, but stops at {answer.text[-20:]!r} of {question.words} words"
+        return f"ended as if it were whole, with {words} of {question.words} words and without [DONE]"
+    if words != question.words:
+        return f"ended as if it were whole, with {words} of {question.words} words"
     return None
 
 

@@ -40,7 +40,7 @@ providers:
     max_retries: 1
     retry: {base_delay: 10ms}
     fallback_provider: second
-    circuit_breaker: {max_failures: 5, timeout: 1s}
+    circuit_breaker: {max_failures: 2, timeout: 1s}
   second: {format: mock, mock: {latency: 5ms}}
 models: {m: {provider: first}}
 prices: {m: {input: 1, output: 2}}

@@ -54,6 +54,15 @@ def test_no_request_is_begun_while_its_client_does_not_read() -> None:
     assert talk.requests[2].told == []
 
 
+def test_nothing_is_begun_on_a_connection_that_was_finished_meanwhile() -> None:
+    talk = Conversation(held=True).says(GET + GET)
+    talk.connection.pause_writing()
+    talk.requests[0].respond()
+    talk.connection.finish()
+    talk.connection.resume_writing()
+    assert len(talk.requests) == 1
+
+
 def test_client_that_does_not_read_has_its_bytes_bounded() -> None:
     talk = Conversation(limits=SMALL).says(GET)
     talk.connection.pause_writing()
