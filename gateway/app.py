@@ -12,15 +12,17 @@ import uvloop
 
 from gateway import __version__
 from gateway._speedups import COMPILED, BackoffCore, cell_count
-from gateway.admin.health import Health, Watched
-from gateway.admin.metrics import MetricsPage
+from gateway.admin.health import Watched
+from gateway.admin.pages import Sources, build_pages
+from gateway.admin.sampler import Sampler
 from gateway.config import ConfigError, schema
 from gateway.observe import log
 from gateway.observe.events import Events
 from gateway.observe.journal import LastErrors, Transitions
-from gateway.observe.metrics import Metrics, read
+from gateway.observe.metrics import Metrics
 from gateway.observe.observer import Observer
 from gateway.observe.slab import Slab
+from gateway.observe.tracing import Tracer
 from gateway.observe.usage import Price
 from gateway.process import worker
 from gateway.process.shared import SharedCells
@@ -44,8 +46,6 @@ SPEEDUPS = "compiled" if COMPILED else "pure"
 
 # What a reload cannot change, for the sockets are open and the processes run.
 _NEEDS_RESTART = ("host", "port", "unix", "workers", "admin")
-
-_GAUGES_S = 0.5
 
 Load = Callable[[], schema.Config]
 """Reads the configuration anew. Raises ConfigError."""
@@ -110,6 +110,7 @@ class Shared:
         self.slab = Slab(workers)
         self.transitions = Transitions()
         self.last_errors = LastErrors()
+        self.started_s = time.monotonic()
 
 
 class App:
@@ -133,7 +134,6 @@ class App:
         self._source = source
         self._load = load
         self._shared = shared = shared or Shared()
-        self._started_s = time.monotonic()
         self._metrics = Metrics(shared.slab)
         self.observer = Observer(
             Events(access=config.logging.access, wall_clock=time.time),
@@ -149,7 +149,7 @@ class App:
         self._sockets = sockets or Sockets.bind(config.server)
         self._listeners: list[Listener] = []
         self._pools: dict[str, Pool] = {}
-        self._gauge_timer: asyncio.TimerHandle | None = None
+        self._sampler: Sampler | None = None
         self._draining = False
 
     # -- parts
@@ -201,43 +201,29 @@ class App:
             for name, provider in self.providers.items()
         ]
 
-    def _pages(self) -> tuple[dict[bytes, Page], dict[bytes, Page]]:
+    def _pages(self, sampler: Sampler) -> tuple[dict[bytes, Page], dict[bytes, Page]]:
         """The pages that are always open, and those of the operator."""
-        health = Health(
-            version=__version__,
-            speedups=SPEEDUPS,
-            started_s=self._started_s,
-            providers=self._watched,
-            last_errors=self.observer.last_errors,
-            draining=lambda: self._draining,
-            clock=time.monotonic,
+        built = build_pages(
+            Sources(
+                version=__version__,
+                speedups=SPEEDUPS,
+                workers=self._shared.slab.workers,
+                started_s=self._shared.started_s,
+                providers=self._watched,
+                draining=lambda: self._draining,
+                sampler=sampler,
+                transitions=self.observer.transitions,
+                last_errors=self.observer.last_errors,
+                call_later=asyncio.get_running_loop().call_later,
+            )
         )
-        metrics = MetricsPage(
-            reading=lambda: read(self._shared.slab, time.monotonic),
-            refresh=self._refresh_gauges,
-            providers=self._watched,
-            clock=time.monotonic,
-            build={"version": __version__, "speedups": SPEEDUPS},
-        )
+        self._feed = built.feed
         admin = self.config.server.admin
         keys = () if admin is None or admin.api_key is None else (admin.api_key.reveal().encode(),)
-        open_to_all = {
-            b"/health": Page(health.page),
-            b"/health/live": Page(health.live),
-            b"/health/ready": Page(health.ready),
-        }
-        return open_to_all, {b"/metrics": Page(metrics.page, keys)}
-
-    def _keep_gauges_fresh(self, loop: asyncio.AbstractEventLoop) -> None:
-        # Whichever worker is asked for the metrics must find what the others have now.
-        self._refresh_gauges()
-        self._gauge_timer = loop.call_later(_GAUGES_S, self._keep_gauges_fresh, loop)
-
-    def _refresh_gauges(self) -> None:
-        """This worker's part of the gauges that are read off, not counted along."""
-        upstream = sum(pool.connections for pool in self._pools.values())
-        self._metrics.set_gauge("gateway_open_connections", "client", value=self.open_connections)
-        self._metrics.set_gauge("gateway_open_connections", "upstream", value=upstream)
+        return (
+            {path: Page(handler) for path, handler in built.always_open.items()},
+            {path: Page(handler, keys) for path, handler in built.operators.items()},
+        )
 
     def _public_site(self, service: Service, pages: Mapping[bytes, Page]) -> Site:
         server = self.config.server
@@ -285,7 +271,14 @@ class App:
         self._service = Service(
             ModelRouter(self.config, self.providers), self._pools, self.observer, loop.call_later
         )
-        health, pages = self._pages()
+        self._sampler = Sampler(
+            self._metrics,
+            self._shared.started_s,
+            clients=lambda: self.open_connections,
+            pools=lambda: self._pools,
+            call_later=loop.call_later,
+        )
+        health, pages = self._pages(self._sampler)
         here = health if self._sockets.admin else health | pages
         self._listeners.append(
             Listener(self._public_site(self._service, here), self._sockets.public, self._tls)
@@ -294,7 +287,8 @@ class App:
             self._listeners.append(Listener(self._admin_site(health | pages), self._sockets.admin, self._tls))
         for one in self._listeners:
             await one.start()
-        self._keep_gauges_fresh(loop)
+        self._sampler.start()
+        self.observer.tracer = _tracer(self.config.tracing)
         self._tell_started()
 
     def reload(self) -> None:
@@ -340,6 +334,9 @@ class App:
         log.set_up(config.logging.level, config.logging.format)
         self.observer.prices = _prices(config)
         self.observer.log.access = config.logging.access
+        if config.tracing != old.tracing:
+            self.observer.tracer.close(0.0)
+            self.observer.tracer = _tracer(config.tracing)
         changed = [name for name in providers if name not in kept]
         restart = [name for name in _NEEDS_RESTART if getattr(server, name) != getattr(old.server, name)]
         gone = [name for name in old.providers if name not in providers]
@@ -351,17 +348,19 @@ class App:
         for one in self._listeners:
             one.site.draining = True
             one.stop_accepting()
+        self._feed.end()
         return self.config.server.timeouts.drain
 
     def close(self) -> None:
         """End everything at once."""
-        if self._gauge_timer is not None:
-            self._gauge_timer.cancel()
+        if self._sampler is not None:
+            self._sampler.stop()
         for one in self._listeners:
             one.close()
         for pool in self._pools.values():
             pool.close()
         self._sockets.close()
+        self.observer.tracer.close(log.FLUSH_S)
 
     def _tell_started(self) -> None:
         addresses = [address for one in self._listeners for address in one.addresses]
@@ -379,6 +378,14 @@ class App:
         if beyond:
             data = [] if self.config.server.api_keys else ["/v1/* (server.api_keys is empty)"]
             log.tell(logging.WARNING, "open_beyond_loopback", addresses=beyond, paths=[*data, "/health*"])
+
+
+def _tracer(settings: schema.Tracing) -> Tracer:
+    if not settings.enabled:
+        return Tracer()
+    from gateway.observe.otel import OtlpExport  # here, because it needs an extra
+
+    return Tracer(OtlpExport(settings.endpoint, settings.service_name, __version__), settings.sample)
 
 
 def _keys(server: schema.Server) -> tuple[bytes, ...]:

@@ -142,7 +142,7 @@ def handlers(feed: Feed) -> Mapping[bytes, Handler]:
     """What is served, by path: the page, the files it is made of, and its stream of events."""
     served: dict[bytes, Handler] = {EVENTS_PATH: feed.handle}
     for file in resources.files(__package__).joinpath("static").iterdir():
-        name, _, suffix = file.name.rpartition(".")
+        suffix = file.name.rpartition(".")[2]
         if suffix in _TYPES:
             path = PATH if suffix == "html" else b"%b/%b" % (PATH, file.name.encode())
             served[path] = _static(_TYPES[suffix], file.read_bytes())

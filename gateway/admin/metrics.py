@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -14,35 +15,37 @@ from gateway.observe.metrics import DESCRIPTIONS, Description, Reading
 from gateway.observe.slab import GAUGE, Series
 from gateway.resilience.breaker import State
 
-_STATE_NUMBERS = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
+OWN_DESCRIPTIONS: Final = {
+    "gateway_circuit_state": Description("gauge", "0 closed, 1 half-open, 2 open.", ("provider",)),
+    "gateway_build_info": Description("gauge", "Version and build; always 1.", ("version", "speedups")),
+}
+"""What is not counted but known."""
+
+_STATE_NUMBERS: Final = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
 
 
 class MetricsPage(Collector):
-    """Formats a reading of the counters, and the state of the circuits, which all workers share.
-
-    `refresh` brings this worker's gauges up to date before they are read.
-    """
+    """Formats a `reading` of the counters, and the state of the circuits, which all workers share."""
 
     def __init__(
         self,
         *,
         reading: Callable[[], Reading],
-        refresh: Callable[[], None],
         providers: Callable[[], Sequence[Watched]],
         clock: Callable[[], float],
-        build: dict[str, str],
+        version: str,
+        speedups: str,
     ) -> None:
         self._reading = reading
-        self._refresh = refresh
         self._providers = providers
         self._clock = clock
-        self._build = build
+        self._version = version
+        self._speedups = speedups
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
     def page(self, request: object, client: Client) -> None:
         """Answer with all metrics."""
-        self._refresh()
         fields = [b"content-type: %b\r\n" % CONTENT_TYPE_LATEST.encode(), *client.date_field()]
         client.respond(200, fields, generate_latest(self._registry))
 
@@ -56,22 +59,22 @@ class MetricsPage(Collector):
             by_metric[series.metric].append(series)
         for name, description in DESCRIPTIONS.items():
             yield _family(name.removeprefix(GAUGE), description, by_metric[name], reading)
-        yield self._circuits()
-        build = GaugeMetricFamily(
-            "gateway_build_info", "Version and build; always 1.", labels=list(self._build)
-        )
-        build.add_metric(list(self._build.values()), 1.0)
-        yield build
+        yield self._own("gateway_circuit_state", self._circuits())
+        yield self._own("gateway_build_info", [((self._version, self._speedups), 1.0)])
 
-    def _circuits(self) -> Metric:
+    def _circuits(self) -> Iterator[tuple[tuple[str], float]]:
         now = self._clock()
-        states = GaugeMetricFamily(
-            "gateway_circuit_state", "0 closed, 1 half-open, 2 open.", labels=["provider"]
-        )
         for watched in self._providers():
             if watched.policy.breaker is not None:
-                states.add_metric([watched.name], _STATE_NUMBERS[watched.policy.breaker.state(now)])
-        return states
+                yield (watched.name,), _STATE_NUMBERS[watched.policy.breaker.state(now)]
+
+    @staticmethod
+    def _own(name: str, values: Iterable[tuple[Sequence[str], float]]) -> Metric:
+        description = OWN_DESCRIPTIONS[name]
+        family = GaugeMetricFamily(name, description.text, labels=description.labels)
+        for labels, value in values:
+            family.add_metric(labels, value)
+        return family
 
 
 def _family(name: str, description: Description, series: list[Series], reading: Reading) -> Metric:

@@ -29,8 +29,8 @@ Journal = Sequence[Mapping[str, Any]]
 class StatsPage:
     """Makes the answer from what all `workers` share.
 
-    `refresh` brings this worker's gauges up to date before `reading` sums them up; `transitions` are oldest
-    first. `wall_clock` is in seconds since the epoch.
+    `reading` sums up the counters now, `transitions` are oldest first, `wall_clock` is in seconds since the
+    epoch.
     """
 
     def __init__(
@@ -40,7 +40,6 @@ class StatsPage:
         health: Health,
         reading: Callable[[], Reading],
         history: History,
-        refresh: Callable[[], None],
         transitions: Callable[[], Journal],
         wall_clock: Callable[[], float],
     ) -> None:
@@ -48,7 +47,6 @@ class StatsPage:
         self._health = health
         self._reading = reading
         self._history = history
-        self._refresh = refresh
         self._transitions = transitions
         self._wall_clock = wall_clock
 
@@ -61,7 +59,6 @@ class StatsPage:
         return msgspec.json.encode(self._stats())
 
     def _stats(self) -> schema.Stats:
-        self._refresh()
         health = self._health.report()
         reading = self._reading()
         wall = self._wall_clock()

@@ -43,6 +43,7 @@ __all__ = [
     "Server",
     "ServerTimeouts",
     "Tls",
+    "Tracing",
     "UpstreamTimeouts",
     "Usage",
     "check",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
+from importlib.util import find_spec
 
 import msgspec
 
 from gateway.config.problem import Problem, child, did_you_mean, shown
-from gateway.config.schema import Admin, Config, Provider, Server
+from gateway.config.schema import Admin, Config, Provider, Server, Tracing
 
 __all__ = ["check"]
 
@@ -18,13 +19,14 @@ _ANY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - they are compared wi
 def check(config: Config) -> list[Problem]:
     """Return every disagreement; none if the configuration can be used.
 
-    It reads no clock and no network; of the file system only whether the files that are named exist.
+    It reads no clock and no network; of the file system only whether what is named exists.
     """
     return [
         *_server(config.server),
         *_providers(config.providers),
         *_cycles(config.providers),
         *_references(config),
+        *_tracing(config.tracing),
     ]
 
 
@@ -120,6 +122,19 @@ def _references(config: Config) -> Iterator[Problem]:
     for name, model in config.models.items():
         yield from _known(model.provider, child("models", name, "provider"), known)
     yield from _known(config.default_provider, "default_provider", known)
+
+
+def _tracing(tracing: Tracing) -> Iterator[Problem]:
+    if tracing.enabled and not _can_export():
+        message = 'needs OpenTelemetry, which is not installed (pip install "llm-gateway[otel]")'
+        yield Problem("tracing.enabled", message)
+
+
+def _can_export() -> bool:
+    try:
+        return find_spec("opentelemetry.exporter.otlp.proto.http") is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _known(name: str | None, path: str, known: Collection[str]) -> Iterator[Problem]:

@@ -36,7 +36,8 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FIELD_VALUE = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?")
 _VISIBLE = re.compile(r"[!-~]+")
 
-# Fields of one connection (RFC 9110 7.6.1) and those that frame the message. The gateway sets them itself.
+# Fields of one connection (RFC 9110 7.6.1), those that frame the message, and those of one request's trace.
+# The gateway sets them itself.
 _OWN_FIELDS = frozenset(
     {
         "connection",
@@ -48,6 +49,8 @@ _OWN_FIELDS = frozenset(
         "proxy-authorization",
         "proxy-connection",
         "te",
+        "traceparent",
+        "tracestate",
         "trailer",
         "transfer-encoding",
         "upgrade",

@@ -33,6 +33,7 @@ __all__ = [
     "Server",
     "ServerTimeouts",
     "Tls",
+    "Tracing",
     "UpstreamTimeouts",
     "Usage",
 ]
@@ -291,6 +292,20 @@ class Logging(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     access: Bool = False
 
 
+class Tracing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The export of spans by OpenTelemetry's protocol (OTLP over HTTP); needs the extra `otel`.
+
+    endpoint: the collector's URL with its path.
+    sample: the share of the traces begun here that are recorded, 0 to 1; a client's own word is kept.
+    service_name: what the spans say that they come from.
+    """
+
+    enabled: Bool = False
+    endpoint: Annotated[str, names.base_url] = "http://localhost:4318/v1/traces"
+    sample: Share = 1.0
+    service_name: Line = "gateway"
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file.
 
@@ -305,3 +320,4 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     prices: dict[Line, Price] = {}
     default_provider: ProviderName | None = None
     logging: Logging = Logging()
+    tracing: Tracing = Tracing()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Final, Protocol
 
-_log = logging.getLogger("gateway")
+from gateway.observe.log import tell
+
+_MAX_TEXT: Final = 256
 
 
 class _Named(Protocol):
@@ -22,7 +24,9 @@ class _Labelled(Protocol):
     def model(self) -> str: ...
 
 
-class _Requested(Protocol):
+class Requested(Protocol):
+    """What is written of a client's request; `received_s` is in seconds of the monotonic clock."""
+
     @property
     def method(self) -> bytes: ...
     @property
@@ -35,7 +39,7 @@ class Finished(Protocol):
     """A request that has its answer, or whose client has left (status 499)."""
 
     @property
-    def request(self) -> _Requested: ...
+    def request(self) -> Requested: ...
     @property
     def route(self) -> _Labelled: ...
     @property
@@ -48,10 +52,15 @@ class Finished(Protocol):
     def attempts(self) -> int: ...
     @property
     def upstream_s(self) -> float: ...
+    @property
+    def provider_request_id(self) -> bytes | None: ...
 
 
 class Events:
-    """Turns facts into log events. `access` adds a line for each request."""
+    """Turns facts into log events. `access` adds a line for each request.
+
+    What clients and providers wrote is cut to a bounded length; of a path the query is left out.
+    """
 
     def __init__(self, *, access: bool, wall_clock: Callable[[], float]) -> None:
         self.access = access
@@ -62,42 +71,36 @@ class Events:
     ) -> None:
         """An attempt failed or was turned away."""
         fields = {"request_id": _text(request_id), "provider": provider, "attempt": attempt}
-        self._tell(logging.WARNING, "upstream_error", **fields, reason=reason, outcome=outcome, detail=detail)
+        fields |= {"reason": reason, "outcome": outcome, "detail": detail[:_MAX_TEXT]}
+        tell(logging.WARNING, "upstream_error", **fields)
 
     def tried_again(self, request_id: bytes, before: str, after: str, reason: str, delay_s: float) -> None:
         """A retry at the same provider, or a fallback to another."""
         fields = {"request_id": _text(request_id), "provider": before, "reason": reason}
         if before == after:
-            self._tell(logging.INFO, "retry", **fields, delay_s=round(delay_s, 3))
+            tell(logging.INFO, "retry", **fields, delay_s=round(delay_s, 3))
         else:
-            self._tell(logging.WARNING, "fallback", **fields, to=after)
+            tell(logging.WARNING, "fallback", **fields, to=after)
 
     def stream_broken(self, request_id: bytes, provider: str, reason: str, detail: str) -> None:
         """A response broke off before the client's eyes."""
         fields = {"request_id": _text(request_id), "provider": provider}
-        self._tell(logging.WARNING, "stream_broken", **fields, reason=reason, detail=detail)
+        tell(logging.WARNING, "stream_broken", **fields, reason=reason, detail=detail[:_MAX_TEXT])
 
     def finished(self, exchange: Finished, now: float) -> None:
         """A request is over."""
         if self.access:
-            self._tell(
-                logging.INFO,
-                "access",
-                request_id=_text(exchange.request_id),
-                method=_text(exchange.request.method),
-                path=_text(exchange.request.path),
-                status=exchange.status,
-                provider=exchange.provider.name,
-                model=exchange.route.label,
-                attempts=exchange.attempts,
-                duration_ms=round((now - exchange.request.received_s) * 1000.0, 3),
-                upstream_ms=round(exchange.upstream_s * 1000.0, 3),
-            )
+            fields = _of_request(exchange.request, exchange.request_id, exchange.status, now)
+            fields |= {"provider": exchange.provider.name, "model": exchange.route.label}
+            fields |= {"attempts": exchange.attempts, "upstream_ms": _milliseconds(exchange.upstream_s)}
+            if exchange.provider_request_id is not None:
+                fields["provider_request_id"] = _text(exchange.provider_request_id)
+            tell(logging.INFO, "access", **fields)
 
-    def refused(self, status: int) -> None:
+    def refused(self, request: Requested, request_id: bytes, status: int, code: str, now: float) -> None:
         """A request was refused before a provider was chosen."""
         if self.access:
-            self._tell(logging.INFO, "access", status=status)
+            tell(logging.INFO, "access", **_of_request(request, request_id, status, now), code=code)
 
     def circuit_changed(
         self, provider: str, before: str, after: str, reason: str, failures: int, open_for_s: float
@@ -107,14 +110,9 @@ class Events:
         fields: dict[str, object] = {"provider": provider, "from": before, "to": after, "reason": reason}
         if open_for_s > 0.0:
             until = rfc3339(self._wall_clock() + open_for_s)
-            self._tell(level, "circuit", **fields, failures=failures, until=until)
+            tell(level, "circuit", **fields, failures=failures, until=until)
         else:
-            self._tell(level, "circuit", **fields, failures=failures)
-
-    @staticmethod
-    def _tell(level: int, event: str, **fields: object) -> None:
-        if _log.isEnabledFor(level):
-            _log.log(level, event, extra={"event": event, **fields})
+            tell(level, "circuit", **fields, failures=failures)
 
 
 def rfc3339(at: float) -> str:
@@ -122,5 +120,19 @@ def rfc3339(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _of_request(request: Requested, request_id: bytes, status: int, now: float) -> dict[str, object]:
+    return {
+        "request_id": _text(request_id),
+        "method": _text(request.method),
+        "path": _text(request.path),
+        "status": status,
+        "duration_ms": _milliseconds(now - request.received_s),
+    }
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000.0, 3)
+
+
 def _text(data: bytes) -> str:
-    return data.decode("latin-1")
+    return data[:_MAX_TEXT].decode("latin-1")

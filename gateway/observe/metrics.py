@@ -195,18 +195,14 @@ class Metrics:
         if slots is not None:
             self.slab.cells[slots[0]] += amount
 
-    def set_gauge(self, metric: str, *labels: str, value: float) -> None:
-        """Set this worker's part of a gauge."""
-        slot = self._slot(GAUGE + metric, labels)
-        if slot is not None:
-            self.slab.cells[slot] = value
-
     def set_gauges(self, metric: str, values: Mapping[str, float]) -> None:
         """Set this worker's part of a gauge by its one label; labels that are here no more become 0."""
         known = self._gauges.setdefault(metric, set())
         known.update(values)
         for label in known:
-            self.set_gauge(metric, label, value=values.get(label, 0.0))
+            slot = self._slot(GAUGE + metric, (label,))
+            if slot is not None:
+                self.slab.cells[slot] = values.get(label, 0.0)
 
     def _slot(self, metric: str, labels: tuple[str, ...], count: int = 1) -> int | None:
         if (metric, labels) not in self._homeless:

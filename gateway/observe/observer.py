@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from gateway.observe import events
 from gateway.observe.journal import LastErrors, Transitions
 from gateway.observe.metrics import UNROUTED, Metrics, Observed
-from gateway.observe.tracing import Answered, Trace, Traced, Tracer
+from gateway.observe.tracing import Answered, Attempted, Trace, Traced, Tracer
 from gateway.observe.usage import Price
 
 
@@ -69,13 +69,13 @@ class Observer:
         if self.log.access:
             self.log.finished(exchange, now)
 
-    def refused(self, request: Traced, request_id: bytes, error: Refusal, now: float) -> None:
+    def refused(self, request: Traced, request_id: bytes, status: int, code: str, now: float) -> None:
         """A request was refused before a provider was chosen."""
-        self._metrics.count("gateway_requests", UNROUTED, "other", str(error.status))
+        self._metrics.count("gateway_requests", UNROUTED, "other", str(status))
         trace = self.tracer.begin(request)
         if trace is not None:
-            trace.refused(request, error.status, error.code or "", now)
-        self.log.refused(request, request_id, error.status, error.code, now)
+            trace.refused(request, status, code, now)
+        self.log.refused(request, request_id, status, code, now)
 
     def attempt_failed(
         self, request_id: bytes, provider: str, attempt: int, reason: str, outcome: str, detail: str

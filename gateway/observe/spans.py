@@ -22,7 +22,7 @@ _OPERATIONS: Final = {
     b"/v1/completions": "text_completion",
     b"/v1/embeddings": "embeddings",
 }
-# The well-known values of gen_ai.provider.name; what speaks OpenAI's API is called so, as the conventions ask.
+# Well-known values of gen_ai.provider.name; what speaks OpenAI's API is called so, as the conventions ask.
 _PROVIDERS: Final = {"azure": "azure.ai.openai", "gemini": "gcp.gemini"}
 
 

@@ -20,7 +20,7 @@ class Suppressed(NamedTuple, Generic[Kind]):
     """How many events of a kind were left out, and over how many seconds."""
 
     kind: Kind
-    count: int
+    events: int
     seconds: float
 
 
@@ -71,5 +71,5 @@ class Throttle(Generic[Kind]):
 
     @staticmethod
     def _summary(kind: Kind, bucket: _Bucket) -> Suppressed[Kind]:
-        count, bucket.suppressed = bucket.suppressed, 0
-        return Suppressed(kind, count, bucket.last_s - bucket.first_s)
+        events, bucket.suppressed = bucket.suppressed, 0
+        return Suppressed(kind, events, bucket.last_s - bucket.first_s)

@@ -1,8 +1,8 @@
 """Distributed tracing: which trace a request belongs to, and what goes on to the providers of it.
 
-A request has a trace where its client sent one, or where spans are exported. Each attempt then carries the trace
-id on, with a span id of its own; `tracestate` goes with it untouched. What is not a valid `traceparent` is as if
-it had not been sent, and a `tracestate` without a valid one is dropped.
+A request has a trace where its client sent one, or where spans are exported. Each attempt then carries the
+trace id on, with a span id of its own; `tracestate` goes with it untouched. What is not a valid `traceparent`
+is as if it had not been sent, and a `tracestate` without a valid one is dropped.
 Source: W3C Trace Context, https://www.w3.org/TR/trace-context/
 """
 

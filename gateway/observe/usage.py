@@ -1,8 +1,9 @@
 """Tokens as the provider counts them, read from responses on their way; no byte is changed for it.
 
 Shapes: `usage` of chat completions, completions and embeddings (`prompt_tokens`, `completion_tokens`), of the
-Responses API (`input_tokens`, `output_tokens`, in streams inside `response`), of the Messages API (the same
-names, in streams first inside `message`). What cannot be read is no usage.
+Responses API and of the Messages API (`input_tokens`, `output_tokens`). A stream tells it at its end, that of
+the Messages API also at its beginning; so that is where it is looked for, and the events between cost
+nothing. What cannot be read is no usage.
 """
 
 from __future__ import annotations
@@ -12,9 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-MAX_EVENT: Final = 64 * 1024
-_MARKS: Final = (b'"usage":{', b'"usage": {')
-_EVENT_END: Final = re.compile(rb"\r?\n\r?\n|\r\r")
+_USAGE: Final = re.compile(rb'"usage"\s*:\s*(\{(?:[^{}]|\{[^{}]*\})*\})')
 _UNREADABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
@@ -71,14 +70,8 @@ class _Usage(msgspec.Struct):
         )
 
 
-class _Inner(msgspec.Struct):
-    usage: _Usage | None = None
-
-
 class _Answer(msgspec.Struct):
     usage: _Usage | None = None
-    response: _Inner | None = None
-    message: _Inner | None = None
 
 
 _decode: Final = msgspec.json.Decoder(_Answer).decode
@@ -87,68 +80,32 @@ _decode_usage: Final = msgspec.json.Decoder(_Usage).decode
 
 def of_body(body: bytes) -> Tokens | None:
     """The usage in a whole JSON body."""
-    if _MARKS[0] not in body and _MARKS[1] not in body:
-        return None
-    return _read(body)
-
-
-def of_tail(tail: bytes) -> Tokens | None:
-    """The usage in the end of a long JSON body whose beginning is gone."""
-    start = max(tail.rfind(mark) for mark in _MARKS)
-    if start < 0:
-        return None
-    start = tail.index(b"{", start)
-    depth = 0
-    for at in range(start, len(tail)):
-        depth += (tail[at] == 0x7B) - (tail[at] == 0x7D)  # no string in a usage object has braces
-        if depth == 0:
-            try:
-                return _decode_usage(tail[start : at + 1]).tokens()
-            except _UNREADABLE:
-                return None
-    return None
-
-
-class StreamUsage:
-    """Watches an event stream for its usage; `tokens` is the last that was seen, each number the largest."""
-
-    __slots__ = ("_partial", "tokens")
-
-    def __init__(self) -> None:
-        self.tokens: Tokens | None = None
-        self._partial = b""
-
-    def watch(self, data: bytes) -> None:
-        """Look at the next bytes of the stream."""
-        if not self._partial and data.endswith(b"\n\n"):
-            self._look(data)
-            return
-        data = self._partial + data
-        end = 0
-        for mark in _EVENT_END.finditer(data):
-            end = mark.end()
-        self._partial = data[end:] if len(data) - end <= MAX_EVENT else b""
-        if end:
-            self._look(data[:end])
-
-    def _look(self, events: bytes) -> None:
-        if _MARKS[0] not in events and _MARKS[1] not in events:
-            return
-        for event in _EVENT_END.split(events):
-            if b'"usage"' in event:
-                at = event.find(b"data:")
-                tokens = _read(event[at + 5 :].strip()) if at >= 0 else None
-                if tokens is not None:
-                    self.tokens = tokens if self.tokens is None else Tokens(*map(max, self.tokens, tokens))
-
-
-def _read(body: bytes) -> Tokens | None:
     try:
-        answer = _decode(body)
+        # Decoding skips what is not asked for, and costs less than to search the text for a mark first.
+        usage = _decode(body).usage
     except _UNREADABLE:
         return None
-    usage = answer.usage
-    if usage is None:
-        inner = answer.response or answer.message
-        usage = None if inner is None else inner.usage
     return None if usage is None else usage.tokens()
+
+
+def of_text(text: bytes) -> Tokens | None:
+    """The last usage object in a piece of JSON or of an event stream, wherever the piece was cut out."""
+    end = len(text)
+    while (at := text.rfind(b'"usage"', 0, end)) >= 0:
+        found = _USAGE.match(text, at)
+        if found is not None:
+            break
+        end = at  # `"usage": null` and the like: look before it
+    else:
+        return None
+    try:
+        return _decode_usage(found[1]).tokens()
+    except _UNREADABLE:
+        return None
+
+
+def together(first: Tokens | None, last: Tokens | None) -> Tokens | None:
+    """The usage of a stream that told of it at its beginning and at its end: each number the larger one."""
+    if first is None or last is None:
+        return first or last
+    return Tokens(*map(max, first, last))

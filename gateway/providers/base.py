@@ -67,7 +67,10 @@ class Provider:
         raise NotImplementedError
 
     def head(self, request: Inbound, model: str, length: int, lines: bytes = b"") -> bytes:
-        """The head of the request as this provider gets it, for a body of `length` bytes, with further `lines`."""
+        """The head of the request as this provider gets it, for a body of `length` bytes.
+
+        `lines` are whole header lines that only this attempt has.
+        """
         fields = request.fields
         if self._replaced:
             fields = self._without_replaced(fields)

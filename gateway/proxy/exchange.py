@@ -112,6 +112,11 @@ class Exchange:
         return "neutral" if self.status == 499 else self._plan.outcome.name.lower()
 
     @property
+    def provider_request_id(self) -> bytes | None:
+        """The id that the provider gave the request, where it gave one."""
+        return None if self._response is None else self._response.head.request_id
+
+    @property
     def tokens(self) -> Tokens | None:
         """The usage that the provider told."""
         return None if self._response is None else self._response.tokens

@@ -137,5 +137,5 @@ class Observer(Protocol):
     def finished(self, exchange: Finished, now: float) -> None:
         """A request has its answer, or its client has left."""
 
-    def refused(self, request: Request, request_id: bytes, error: GatewayError, now: float) -> None:
+    def refused(self, request: Request, request_id: bytes, status: int, code: str, now: float) -> None:
         """A request was refused before a provider was chosen."""

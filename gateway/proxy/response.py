@@ -15,7 +15,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.observe import usage
-from gateway.observe.usage import StreamUsage, Tokens
+from gateway.observe.usage import Tokens
 from gateway.proxy import masking, sse
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from gateway.proxy.ports import ResponseHead
 
 MAX_HELD: Final = 64 * 1024
-_TAIL: Final = 4
-_USAGE_TAIL: Final = 1024
+_RECENT_READS: Final = 3
 _FIRST_BYTE, _FIRST_EVENT, _WHOLE = range(3)
 
 
@@ -45,7 +44,16 @@ class Look(Enum):
 class Response:
     """The response that began with `head`; `bodiless` says that nothing can follow (it answers HEAD)."""
 
-    __slots__ = ("_rule", "_tail", "_usage", "ends_with_connection", "error", "head", "held", "is_stream")
+    __slots__ = (
+        "_first_usage",
+        "_recent",
+        "_rule",
+        "ends_with_connection",
+        "error",
+        "head",
+        "held",
+        "is_stream",
+    )
 
     def __init__(self, head: ResponseHead, *, bodiless: bool) -> None:
         self.head = head
@@ -55,8 +63,8 @@ class Response:
         self.is_stream = self._rule == _FIRST_EVENT
         # Neither length nor chunks: the provider's FIN is the end (RFC 9112 section 6.3).
         self.ends_with_connection = head.content_length is None and head.coding is None
-        self._tail = b""
-        self._usage: Tokens | StreamUsage | None = None
+        self._recent: list[bytes] = []
+        self._first_usage: Tokens | None = None
 
     def __repr__(self) -> str:
         return f"<Response {self.head!r} held={len(self.held)}>"
@@ -85,10 +93,11 @@ class Response:
     def release(self, secrets: tuple[bytes, ...], complete: bool) -> tuple[list[bytes], bytes]:
         """The fields and the held bytes, to go out now; of an error or a body held whole without `secrets`."""
         data, self.held = self.held, b""
-        if self.is_stream or (self._rule == _WHOLE and not complete):
+        if self._rule == _WHOLE and complete:
+            self._first_usage = usage.of_body(data)
+        elif self.is_watched:
+            self._first_usage = usage.of_text(data)
             self.watch(data)
-        elif self._rule == _WHOLE:
-            self._usage = usage.of_body(data)
         if secrets and (self._rule == _WHOLE or self.error):
             return masking.without_secrets(self.head, data, secrets, complete)
         return self.head.fields, data
@@ -96,7 +105,7 @@ class Response:
     @property
     def needs_masking(self) -> bool:
         """What comes after the held bytes must be masked too: an error longer than can be held."""
-        return self._rule == _WHOLE and self.head.content_encoding is None
+        return self.head.status >= 400 and self.head.content_encoding is None
 
     @property
     def is_watched(self) -> bool:
@@ -104,33 +113,32 @@ class Response:
         return self.is_stream or self._rule == _WHOLE
 
     def watch(self, data: bytes) -> None:
-        """Look at bytes as they go out: for how they end, and for the usage in them."""
-        if self.is_stream:
-            keep = MAX_HELD if self.ends_with_connection else _TAIL
-            if self._usage is None:
-                self._usage = StreamUsage()
-            assert isinstance(self._usage, StreamUsage)
-            self._usage.watch(data)
-        else:
-            keep = _USAGE_TAIL
-        self._tail = data[-keep:] if len(data) >= keep else (self._tail + data)[-keep:]
+        """Look at bytes as they go out. Only the last reads are kept: how it ends is told by them."""
+        recent = self._recent
+        recent.append(data)
+        if len(recent) > _RECENT_READS:
+            if self.ends_with_connection:
+                # Its last event tells whether it is whole, so that event must be there whole.
+                recent[:] = [b"".join(recent)[-MAX_HELD:]]
+            else:
+                del recent[0]
 
     @property
     def tokens(self) -> Tokens | None:
         """The usage that the provider told, when all has gone out."""
-        if isinstance(self._usage, StreamUsage):
-            return self._usage.tokens
-        return self._usage or (usage.of_tail(self._tail) if self._tail and not self.is_stream else None)
+        if not self._recent:
+            return self._first_usage
+        return usage.together(self._first_usage, usage.of_text(b"".join(self._recent)))
 
     def is_whole(self) -> bool:
         """The response, all of which has come, was not cut short as far as can be told."""
-        return not (self.is_stream and self.ends_with_connection) or sse.is_terminal(self._tail)
+        return not (self.is_stream and self.ends_with_connection) or sse.is_terminal(b"".join(self._recent))
 
     def error_event(self, error: GatewayError, path: bytes) -> bytes:
         """What tells the client of a stream that it breaks off; empty where this is no event stream."""
         if not self.is_stream:
             return b""
-        return sse.error_event(self._tail, error.object(), responses=path == b"/v1/responses")
+        return sse.error_event(b"".join(self._recent), error.object(), responses=path == b"/v1/responses")
 
 
 def _rule(status: int, content_type: bytes, content_encoding: bytes | None) -> int:

@@ -82,7 +82,7 @@ class Service:
             route, body = self._route(request)
         except GatewayError as error:
             request_id = request.request_id or self.new_request_id()
-            self.observer.refused(request, request_id, error, self.clock())
+            self.observer.refused(request, request_id, error.status, error.code or "", self.clock())
             client.refuse(error, [b"x-request-id: %b\r\n" % request_id])
             return None
         exchange = Exchange(self, request, client, route, body, self.observer.started(request))

@@ -139,7 +139,9 @@ class ClientConnection(asyncio.Protocol):
             message = f"The request {what} did not arrive within {limit}."
             reader.refuse(refused(408, "request_timeout", message))
             self._advance()
-        elif self._linger_until_s or self._transport.get_write_buffer_size():
+            return
+        self._end_reading()
+        if self._linger_until_s or self._transport.get_write_buffer_size():
             self._transport.abort()  # close() would wait for a client that does not read
         else:
             self._transport.close()

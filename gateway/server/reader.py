@@ -198,12 +198,18 @@ class RequestReader:
             known = ", ".join(sorted(method.decode() for method in METHODS))
             message = f"The request does not begin with a method that is known here ({known})."
             self.refuse(refused(501, "unsupported_method", message))
-        elif self._parser.get_method() == b"PRI":
-            self.refuse(
-                refused(505, "http_version_not_supported", "HTTP/2 is not spoken here; use HTTP/1.1.")
-            )
         else:
-            self.refuse(bad_request(f"The request is not valid HTTP/1.1: {error}.", code="malformed_request"))
+            self.refuse(self._malformed(error))
+
+    def _malformed(self, error: httptools.HttpParserError) -> GatewayError:
+        request = self.request
+        if request is not None:
+            request.method = self._parser.get_method()
+            if request.method == b"PRI":
+                return refused(505, "http_version_not_supported", "HTTP/2 is not spoken here; use HTTP/1.1.")
+            if isinstance(error, httptools.HttpParserInvalidURLError):
+                request.target = b""  # how much of it is known depends on the split
+        return bad_request(f"The request is not valid HTTP/1.1: {error}.", code="malformed_request")
 
     # -- parser callbacks
 

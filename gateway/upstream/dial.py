@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable
 from typing import Protocol
 
+from gateway.config.problem import ConfigError, Problem
 from gateway.errors import ConnectError, Fault
 
 
@@ -77,8 +78,15 @@ class LocalDialler:
 
 
 def tls_context(ca_file: str | None) -> ssl.SSLContext:
-    """Client TLS that verifies the certificate against `ca_file`, or the system's authorities."""
-    context = ssl.create_default_context(cafile=ca_file)
+    """Client TLS 1.2 and later that trusts the authorities in `ca_file`, or those of the system.
+
+    Raises ConfigError for a file that cannot be used.
+    """
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        reason = "it holds no certificate in PEM" if isinstance(error, ssl.SSLError) else error.strerror
+        raise ConfigError([Problem("ca_file", f"{ca_file} cannot be used ({reason})")]) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context

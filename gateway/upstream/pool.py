@@ -70,6 +70,11 @@ class Pool:
         return len(self._connections)
 
     @property
+    def used(self) -> int:
+        """Connections on which a request is under way."""
+        return len(self._connections) - len(self._unused)
+
+    @property
     def queued(self) -> int:
         """Requests that wait for a connection."""
         return len(self._queue)

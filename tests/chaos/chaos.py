@@ -43,8 +43,8 @@ providers:\
     fallback_provider: c\
 {_PROVIDER.format(name="c")}
 """
-RECOVERS_S = 1.2
-"""Longer than a circuit stays open, and than any provider asks to be left alone."""
+RECOVERED_WITHIN_S = 70.0
+"""A probe that was lost with its worker keeps the circuit half-open for 60 s."""
 
 MAX_GROWTH_KIB = 48 * 1024
 """How much larger a worker may be after the storm than before: what the allocator keeps of the peak."""
@@ -52,7 +52,7 @@ SETTLED_WITHIN_S = 15.0
 _POLL_S = 0.1
 
 
-async def storm(place: Stand, settings: Settings) -> tuple[Load, Havoc]:
+async def storm(place: Stand, settings: Settings) -> tuple[Load, Havoc, float | None]:
     """Load and havoc for as long as the settings say; then calm, and a last question to each provider."""
     chance = random.Random(settings.seed)  # noqa: S311 - it draws disasters, not keys
     load = Load(place.port, PROVIDERS, settings, chance)
@@ -71,10 +71,20 @@ async def storm(place: Stand, settings: Settings) -> tuple[Load, Havoc]:
             task.cancel()
         havoc.calm()
         load.over = True
-    await asyncio.sleep(RECOVERS_S)
-    for name in PROVIDERS:
-        await load.ask_once(name)
-    return load, havoc
+    return load, havoc, await _recover(place, load)
+
+
+async def _recover(place: Stand, load: Load) -> float | None:
+    """Ask every provider until all circuits are closed; the result is how many seconds that took."""
+    began_s = time.monotonic()
+    while (took_s := time.monotonic() - began_s) < RECOVERED_WITHIN_S:
+        for name in PROVIDERS:
+            await load.ask_once(name)
+        circuits = await asyncio.to_thread(place.circuits)
+        if all(state == "closed" for state in circuits.values()):
+            return took_s
+        await asyncio.sleep(_POLL_S)
+    return None
 
 
 def run(settings: Settings) -> Report:
@@ -84,12 +94,15 @@ def run(settings: Settings) -> Report:
         place.gateway.wait_for("started", 2)
         before = [proc.Usage.of(pid) for pid in place.processes()]
         began_s = time.monotonic()
-        load, havoc = uvloop.run(storm(place, settings))
+        load, havoc, recovery_s = uvloop.run(storm(place, settings))
         report.note("seconds", time.monotonic() - began_s)
         for name, count in havoc.counts.items():
             report.note(name, count)
         _judge_answers(report, load)
         _judge_processes(report, place, before)
+        took = "never" if recovery_s is None else f"{recovery_s:.1f}"
+        rule = f"within {RECOVERED_WITHIN_S:g} s"
+        report.expect("seconds until all circuits were closed", took, rule, holds=recovery_s is not None)
         _judge_log(report, place, havoc.counts["workers killed"])
     return report
 
@@ -101,8 +114,6 @@ def _judge_answers(report: Report, load: Load) -> None:
     report.violations += load.violations()
     rule = "one worker always listens"
     report.expect("connections refused", load.not_connected, rule, holds=not load.not_connected)
-    unserved = [question.model for question, answer in load.asked[-len(PROVIDERS) :] if answer.status != 200]
-    report.expect("providers not served after all", len(unserved), "every one is well", holds=not unserved)
 
 
 def _judge_processes(report: Report, place: Stand, before: list[proc.Usage]) -> None:
@@ -132,9 +143,6 @@ def _judge_processes(report: Report, place: Stand, before: list[proc.Usage]) -> 
 
 def _judge_log(report: Report, place: Stand, killed: int) -> None:
     gateway = place.gateway
-    states = place.circuits()
-    closed = all(state == "closed" for state in states.values())
-    report.expect("circuits", " ".join(states.values()), "every provider is well", holds=closed)
     report.note("circuit transitions", len(gateway.named("circuit")))
     died = len(gateway.named("worker_died"))
     report.expect("workers died", died, f"{killed} were killed", holds=died == killed)

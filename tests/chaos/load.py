@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from asking import Answer, Client, Ending, Question, wrong_with
 
 WITHIN_S = 60.0
+_AFTER_KILL_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,15 @@ class Load:
 
     def __init__(self, port: int, models: Sequence[str], settings: Settings, chance: random.Random) -> None:
         self.asked: list[tuple[Question, Answer]] = []
-        self.clients: dict[int, Client] = {}
         self.not_connected = 0
         self.over = False
         self._port = port
         self._models = models
         self._settings = settings
         self._chance = chance
+        self._clients: dict[int, Client] = {}
+        self._killed: set[int] = set()
+        self._killed_at_s = 0.0
         self._numbers = itertools.count(1)
 
     def streamed(self) -> Question:
@@ -98,6 +102,15 @@ class Load:
         client.leave()
         return answer
 
+    def kill(self, ports: Iterable[int]) -> None:
+        """Take note that the process is being killed that holds the connections of these clients."""
+        self._killed_at_s = time.monotonic()
+        for port in ports:
+            if port in self._clients and self._clients[port].is_open:
+                self._clients[port].kill_worker()
+            else:
+                self._killed.add(port)  # that one does not know yet that it is connected
+
     def violations(self) -> Iterator[str]:
         for question, answer in self.asked:
             wrong = wrong_with(question, answer)
@@ -115,10 +128,14 @@ class Load:
         try:
             client = await Client.connect(self._port, receive_buffer=receive_buffer)
         except OSError:
-            self.not_connected += 1
+            # A killed worker takes those with it who are just being accepted.
+            self.not_connected += time.monotonic() - self._killed_at_s > _AFTER_KILL_S
             await asyncio.sleep(0.05)
             return None
-        self.clients[client.port] = client
+        self._clients[client.port] = client
+        if client.port in self._killed:
+            self._killed.remove(client.port)
+            client.kill_worker()
         return client
 
 

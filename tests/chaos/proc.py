@@ -42,6 +42,13 @@ def stop(pid: int) -> None:
         time.sleep(0.0002)
 
 
+def kill(pid: int) -> None:
+    """Send SIGKILL, and wait the milliseconds until all that the process had is closed."""
+    os.kill(pid, signal.SIGKILL)
+    while is_alive(pid):
+        time.sleep(0.0002)
+
+
 def clients_of(pid: int, port: int) -> set[int]:
     """The ports of the clients whose connections to `port` the process holds, or nobody has accepted yet."""
     inodes = {"0"}
@@ -55,6 +62,14 @@ def clients_of(pid: int, port: int) -> set[int]:
         if state == _ESTABLISHED and inode in inodes and int(local.partition(":")[2], 16) == port:
             clients.add(int(remote.partition(":")[2], 16))
     return clients
+
+
+def tcp_memory_kib() -> int:
+    """What the buffers of all TCP sockets of the machine take."""
+    for line in Path("/proc/net/sockstat").read_text().splitlines():
+        if line.startswith("TCP:"):
+            return int(line.rpartition("mem ")[2]) * _PAGE_KIB
+    raise RuntimeError("/proc/net/sockstat has no line for TCP")
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float:

@@ -134,7 +134,7 @@ def test_a_wrong_setting(problems: Problems, setting: str, path: str, message: s
         ("providers: {[a]: {format: mock}}", "providers", "has a key that is not plain text (quote it)"),
         ("providers: {!x a: {format: mock}}", "providers", "has a key that is not plain text (quote it)"),
         ("providers: [a]", "providers", "is not a mapping (use `name: value`)"),
-        ("on: 1", "on", "unknown key (use one of server, providers, models, prices, default_provider, logging)"),
+        ("on: 1", "on", "unknown key (use one of server, providers, models, prices, "),
         ("provider: {}", "provider", 'unknown key (did you mean "providers"?)'),
         ("default_provider: {}", "default_provider", "is a mapping"),
         ("server: 1", "server", "is not a mapping (it takes host, port"),

@@ -100,6 +100,7 @@ def test_what_is_set_is_the_default() -> None:
     plain = loads(EXAMPLE, "gateway.example.yaml", {})
     assert plain.server == Config().server
     assert plain.logging == Config().logging
+    assert plain.tracing == Config().tracing
     assert plain.providers["plano"] == Provider(format="openai", base_url="http://localhost:8080")
     assert plain.providers["backup"] == Provider(format="mock", mock=Mock())
     assert config.providers["plano"].circuit_breaker == CircuitBreaker()

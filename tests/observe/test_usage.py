@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.observe import usage
-from gateway.observe.usage import Price, StreamUsage, Tokens
+from gateway.observe.usage import Price, Tokens
 
 CHAT = (
     b'{"id":"x","choices":[{"message":{"content":"{}}"}}],"usage":{"prompt_tokens":5,"completion_tokens":7}}'
@@ -41,58 +41,48 @@ def test_usage_of_a_body(body: bytes, expected: Tokens | None) -> None:
 
 @pytest.mark.parametrize("body", [CHAT, DETAILS, MESSAGES])
 def test_usage_of_the_end_of_a_long_body(body: bytes) -> None:
-    assert usage.of_tail((b'"embedding":[0.1,0.2]},' + body)[-400:]) == usage.of_body(body)
+    assert usage.of_text((b'"embedding":[0.1,0.2]},' + body)[-400:]) == usage.of_body(body)
 
 
 @pytest.mark.parametrize("tail", [b"", b'"usage":{"prompt_tokens":', b"no usage here", b'"usage":{{{{'])
 def test_end_without_usage(tail: bytes) -> None:
-    assert usage.of_tail(tail) is None
+    assert usage.of_text(tail) is None
 
 
-CHUNK = b'data: {"choices":[{"delta":{"content":"a"}}],"usage":null}\n\n'
-STREAMS = [
-    (
-        CHUNK * 3
-        + b'data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":7}}\n\ndata: [DONE]\n\n',
-        (5, 7),
-    ),
-    (
-        b'event: response.completed\r\ndata: {"response":{"usage":{"input_tokens":2,"output_tokens":3}}}\r\n\r\n',
-        (2, 3),
-    ),
-    (
-        b'event: message_start\ndata: {"message":{"usage":{"input_tokens":9,"output_tokens":1}}}\n\n'
-        b'event: message_delta\ndata: {"usage":{"output_tokens":12}}\n\n',
-        (9, 12),
-    ),
-    (b'data: {"usage":{"prompt_tokens":1}}\r\rdata: {"broken\r\r', (1, 0)),
-]
+@pytest.mark.parametrize(
+    ("stream", "expected"),
+    [
+        (
+            b'data: {"usage":{"prompt_tokens":5,"completion_tokens":6}}\n\n'
+            b'data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":7}}\n\ndata: [DONE]\n\n',
+            Tokens(5, 7),
+        ),
+        (b'data: {"usage":{"prompt_tokens":1}}\n\ndata: {"choices":[],"usage":null}\n\n', Tokens(1)),
+        (
+            b'..."output":[]},"usage":{"input_tokens":2,"output_tokens_details":{},"output_tokens":3}}}\r\n',
+            Tokens(2, 3),
+        ),
+        (b'data: {"usage":null}\n\n', None),
+    ],
+)
+def test_the_last_usage_in_a_piece_of_a_stream(stream: bytes, expected: Tokens | None) -> None:
+    assert usage.of_text(stream) == expected
 
 
-@pytest.mark.parametrize(("stream", "expected"), STREAMS)
-def test_usage_of_a_stream_in_every_split(stream: bytes, expected: tuple[int, int]) -> None:
-    for at in range(len(stream) + 1):
-        watcher = StreamUsage()
-        watcher.watch(stream[:at])
-        watcher.watch(stream[at:])
-        assert watcher.tokens is not None, at
-        assert watcher.tokens[:2] == expected, at
+def test_usage_told_at_both_ends_of_a_stream() -> None:
+    assert usage.together(Tokens(9, 1), Tokens(0, 12)) == Tokens(9, 12)
+    assert usage.together(None, Tokens(1)) == usage.together(Tokens(1), None) == Tokens(1)
 
 
-@given(st.lists(st.binary(max_size=60) | st.sampled_from([b"\n\n", b'"usage":{', b"data: {"]), max_size=20))
-def test_no_stream_disturbs(reads: list[bytes]) -> None:
-    watcher = StreamUsage()
-    for read in reads:
-        watcher.watch(read)
-    usage.of_body(b"".join(reads))
-    usage.of_tail(b"".join(reads))
+@given(st.binary(max_size=200) | st.text(alphabet='{}"usage:, 1', max_size=200).map(str.encode))
+def test_nothing_disturbs(text: bytes) -> None:
+    usage.of_body(text)
+    usage.of_text(text)
 
 
-def test_an_endless_event_is_not_kept() -> None:
-    watcher = StreamUsage()
-    for _ in range(100):
-        watcher.watch(b"x" * 10_000)
-    assert len(watcher._partial) <= usage.MAX_EVENT
+def test_search_is_linear_in_hostile_text() -> None:
+    usage.of_text(b'"usage":{' + b"{" * 200_000)
+    usage.of_text(b'"usage":{"a"' * 20_000)
 
 
 def test_price_counts_cached_input_at_its_own_price() -> None:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import GatewayError
@@ -157,6 +157,7 @@ BODIES = (
 )
 
 
+@settings(deadline=None)
 @given(
     BODIES, st.sampled_from([CHAT, IMAGES]), st.sampled_from([JSON, b"multipart/form-data; boundary=b", None])
 )
@@ -204,6 +205,7 @@ def test_any_name_can_be_put_in(name: str) -> None:
     assert json.loads(with_model(JSON, b'{"model": "m"}', name)) == {"model": name}
 
 
+@settings(deadline=None)
 @given(
     members=st.dictionaries(st.text(), JSON_VALUES.filter(lambda value: value == value), max_size=5),
     separators=st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", " :\t")]),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.proxy.peek import model_of, with_model
@@ -210,6 +210,7 @@ def parsed(body: bytes) -> list[tuple[Any, Any]]:
     ]
 
 
+@settings(deadline=None)
 @given(PARTS)
 def test_another_parser_sees_the_same_model(parts: list[Part]) -> None:
     body = form(*parts)
@@ -224,6 +225,7 @@ def test_another_parser_sees_the_same_model(parts: list[Part]) -> None:
         assert model is None
 
 
+@settings(deadline=None)
 @given(PARTS)
 def test_another_parser_sees_that_nothing_else_was_replaced(parts: list[Part]) -> None:
     body = form(*parts, MODEL)

@@ -8,7 +8,7 @@ import json
 
 import pytest
 from heads import head
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import UPSTREAM, GatewayError
@@ -151,6 +151,7 @@ def test_an_error_is_kept_and_passed_on_without_our_key() -> None:
 STREAM = b": ping\r\n\r\n" + EVENT + b"data: more\n\n"
 
 
+@settings(deadline=None)
 @given(cuts=st.lists(st.integers(0, len(STREAM))))
 def test_however_a_stream_is_divided_all_of_it_is_held_until_it_is_ready(cuts: list[int]) -> None:
     ends = sorted({0, len(STREAM), *cuts})

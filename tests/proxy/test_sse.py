@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai._streaming import SSEDecoder
 
@@ -95,6 +95,7 @@ STREAMS = st.lists(st.tuples(LINES, st.sampled_from(list(ENDINGS.values())))).ma
 )
 
 
+@settings(deadline=None)
 @given(STREAMS)
 def test_the_sdk_sees_the_same_first_event(stream: bytes) -> None:
     events = decoded(stream)
@@ -102,6 +103,7 @@ def test_the_sdk_sees_the_same_first_event(stream: bytes) -> None:
     assert (None if first is None else (first.name, first.data.decode())) == (events[0] if events else None)
 
 
+@settings(deadline=None)
 @given(STREAMS)
 def test_what_comes_later_does_not_change_the_first_event(stream: bytes) -> None:
     seen = [first_event(stream[:end]) for end in range(len(stream) + 1)]
@@ -156,6 +158,7 @@ def test_what_cannot_be_read_is_no_error_unless_it_says_so(data: bytes) -> None:
     assert error_of(Event("error", data)) == {"message": data.decode("utf-8", "replace")}
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["", "error", "e"]),
     st.binary() | st.binary().map(lambda noise: b'{"error":' + noise + b"}"),

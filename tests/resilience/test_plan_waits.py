@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from plans import START_S, Scene, fault, status, wrapped
 
@@ -161,6 +161,7 @@ def test_a_timer_so_late_that_the_time_is_over_begins_no_attempt(chain: str, wai
     assert "providers.a.timeouts.total" in refusal.error.message
 
 
+@settings(deadline=None)
 @given(
     total_s=st.floats(0.0, 100.0),
     base_delay_s=st.floats(0.0, 10.0),

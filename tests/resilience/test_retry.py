@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.resilience.retry import (
@@ -144,6 +144,7 @@ LIKE_A_DATE = st.lists(st.sampled_from(PARTS) | st.binary(max_size=3), max_size=
 FIELD = st.none() | st.binary(max_size=40) | LIKE_A_DATE | st.integers().map(lambda number: b"%d" % number)
 
 
+@settings(deadline=None)
 @given(FIELD, FIELD, st.floats(0.0, 1e11))
 def test_no_value_raises_or_leads_to_a_senseless_time(
     retry_after: bytes | None, milliseconds: bytes | None, wall_time: float

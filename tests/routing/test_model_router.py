@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.config import Config, Model, Provider
@@ -114,6 +114,7 @@ def fits_by_definition(pattern: str, name: str) -> bool:
     return name[:1] == pattern[0] and fits_by_definition(pattern[1:], name[1:])
 
 
+@settings(deadline=None)
 @given(pattern=st.text("ab*", max_size=7).filter(lambda text: "*" in text), name=st.text("ab", max_size=9))
 def test_patterns_fit_by_their_definition(pattern: str, name: str) -> None:
     route = router({pattern: "a"}).route(name)
@@ -199,6 +200,7 @@ def test_labels_are_what_is_configured(name: str, label: str) -> None:
     assert route.label == label
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20))
 def test_no_name_makes_a_label_of_its_own(name: str) -> None:
     route = router({"fast": "a", "*b*": "a"}, default="b").route(name)

@@ -130,7 +130,7 @@ def test_a_stream_that_the_client_leaves_ends_at_the_provider_too(sdk: Connect) 
         stream.close()
         ended_at = lost_at(gateway, a)
         assert health_of(gateway, "a")["failures"] == 0
-    assert ended_at - left_at < 0.25
+    assert ended_at - left_at < 1.0
 
 
 def lost_at(gateway: Running, provider: MockServer) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
-from conversation import HEAD, Conversation, answers
+from conversation import HEAD, Conversation, answers, splits
 
 from gateway.server.protocol import LINGER_S, MAX_LINGER_S, ClientConnection
 from gateway.server.request import Request
@@ -19,12 +19,15 @@ GET = b"GET /v1/models HTTP/1.1\r\nhost: gw\r\n\r\n"
     [
         (b"HEAD /v1/models HTTP/1.1\r\n\r\n", 400),
         (b"HEAD /v1/models HTTP/1.1\r\nhost: gw\r\nbad\r\n\r\n", 400),
+        (b"HEAD /v1/models\x05 HTTP/1.1\r\n", 400),
         (b"HEAD /v1/models HTTP/2.0\r\nhost: gw\r\n\r\n", 505),
         (b"HEAD /nothing HTTP/1.1\r\nhost: gw\r\n\r\n", 404),
     ],
 )
 def test_refused_head_gets_no_body(request_head: bytes, status: int) -> None:
     talk = Conversation().says(request_head)
+    for pieces in splits(request_head):
+        assert Conversation().says(*pieces).wire == talk.wire
     (answer,) = answers(talk.wire, b"HEAD")
     assert answer.status == status
     assert int(answer.fields[b"content-length"]) > 0

@@ -75,7 +75,6 @@ def test_framing_and_host_are_written_anew() -> None:
         b"OpenAI-Organization: org",
         b"OpenAI-Beta: assistants=v2",
         b"anthropic-version: 2023-06-01",
-        b"traceparent: 00-1-2-01",
         b"User-Agent: test",
         b"Accept-Encoding: gzip, br",
         b"Accept: text/event-stream",

@@ -65,7 +65,7 @@ class Chromium:
         """A new page, at `url`."""
         target = self.ask("Target.createTarget", {"url": "about:blank"})["targetId"]
         session = self.ask("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
-        page = Page(self, session)
+        page = Page(self, target, session)
         page.goto(url)
         return page
 
@@ -106,9 +106,11 @@ class Chromium:
 class Page:
     """One tab."""
 
-    def __init__(self, browser: Chromium, session: str) -> None:
+    def __init__(self, browser: Chromium, target: str, session: str) -> None:
         self._browser = browser
         self._session = session
+        self._target = target
+        self._forgiven: tuple[str, ...] = ()
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.ask(f"{domain}.enable")
 
@@ -133,7 +135,9 @@ class Page:
         """Wait until a JavaScript expression is true."""
         deadline = time.monotonic() + within_s
         while not self.run(expression):
-            assert time.monotonic() < deadline, f"{expression} did not come true; the page: {self.text('body')}"
+            assert time.monotonic() < deadline, (
+                f"{expression} did not come true; the page: {self.text('body')}"
+            )
             time.sleep(0.05)
 
     def until_text(self, selector: str, part: str, within_s: float = WAIT_S) -> None:
@@ -144,7 +148,11 @@ class Page:
     def look(self, *, width: int, height: int = 900, scheme: str = "light", motion: str = "reduce") -> None:
         """Be of this size, in this colour scheme."""
         self.ask(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
         )
         features = {"prefers-color-scheme": scheme, "prefers-reduced-motion": motion}
         self.ask(
@@ -173,7 +181,15 @@ class Page:
                 texts.append(str(event["params"]["exceptionDetails"]))
             elif event["method"] == "Log.entryAdded" and event["params"]["entry"]["level"] == "error":
                 texts.append(f"{event['params']['entry']['text']} {event['params']['entry'].get('url', '')}")
-        return texts
+        return [text for text in texts if not any(part in text for part in self._forgiven)]
+
+    def forgive(self, part: str) -> None:
+        """Leave complaints with `part` in them out: the test meant them to happen."""
+        self._forgiven += (part,)
+
+    def close(self) -> None:
+        """Close the tab."""
+        self._browser.ask("Target.closeTarget", {"targetId": self._target})
 
     def requested(self) -> list[str]:
         """The URL of every request so far."""

@@ -8,14 +8,20 @@ export const SPAN_S = 300;
 const HEIGHT = 100;
 
 /** The distance from the left edge of what happened at `at`; both in milliseconds since the epoch. */
-const x = (at, now) => SPAN_S - (now - at) / 1000;
+const x = (at, now) => Number((SPAN_S - (now - at) / 1000).toFixed(2));
 
 function drawing(label, ...shapes) {
-  const attributes = { viewBox: `0 0 ${SPAN_S} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": label };
+  const attributes = {
+    viewBox: `0 0 ${SPAN_S} ${HEIGHT}`,
+    preserveAspectRatio: "none",
+    role: "img",
+    "aria-label": label,
+  };
   return svg("svg", attributes, ...shapes);
 }
 
-const axis = () => h("div", { class: "axis", "aria-hidden": "true" }, h("span", {}, "5 min ago"), h("span", {}, "now"));
+const axis = () =>
+  h("div", { class: "axis", "aria-hidden": "true" }, h("span", {}, "5 min ago"), h("span", {}, "now"));
 
 /**
  * A chart of `curves`, each `{name, values, kind}`, whose values belong to the times `at`; `format` writes a value.
@@ -23,22 +29,58 @@ const axis = () => h("div", { class: "axis", "aria-hidden": "true" }, h("span", 
  */
 export function chart({ title, at, curves, format, now, empty }) {
   const known = curves.flatMap((curve) => curve.values.filter((value) => value !== null));
-  if (!known.length) return h("figure", { class: "panel chart" }, h("figcaption", {}, title), h("p", { class: "empty" }, empty));
+  if (!known.length)
+    return h(
+      "figure",
+      { class: "panel chart" },
+      h("figcaption", {}, title),
+      h("p", { class: "empty" }, empty),
+    );
   const top = niceAbove(Math.max(...known));
-  const y = (value) => HEIGHT - (value / top) * HEIGHT;
+  const y = (value) => Number((HEIGHT - (value / top) * HEIGHT).toFixed(2));
   const said = curves.map((curve) => summary(curve, format)).join("; ");
-  return h("figure", { class: "panel chart" },
+  return h(
+    "figure",
+    { class: "panel chart" },
     h("figcaption", {}, title),
-    h("ul", { class: "legend" }, curves.map((curve) => h("li", {}, sample(curve.kind), `${curve.name} `, h("b", {}, latest(curve, format))))),
-    h("div", { class: "plot" },
+    h(
+      "ul",
+      { class: "legend" },
+      curves.map((curve) =>
+        h("li", {}, sample(curve.kind), `${curve.name} `, h("b", {}, latest(curve, format))),
+      ),
+    ),
+    h(
+      "div",
+      { class: "plot" },
       h("div", { class: "scale", "aria-hidden": "true" }, h("span", {}, format(top)), h("span", {}, "0")),
-      drawing(`${title}, the last 5 minutes. ${said}.`,
-        [0.5, 1].map((part) => svg("line", { class: "grid", x1: 0, x2: SPAN_S, y1: y(part * top), y2: y(part * top) })),
+      drawing(
+        `${title}, the last 5 minutes. ${said}.`,
+        [0.5, 1].map((part) =>
+          svg("line", { class: "grid", x1: 0, x2: SPAN_S, y1: y(part * top), y2: y(part * top) }),
+        ),
         svg("line", { class: "base", x1: 0, x2: SPAN_S, y1: HEIGHT, y2: HEIGHT }),
-        curves.map((curve) => svg("path", { class: `curve ${curve.kind}`, d: path(curve.values, at, now, y) })),
-        at.map((time, index) => svg("rect", { class: "touch", x: x(time, now) - 5, y: 0, width: 5, height: HEIGHT },
-          svg("title", {}, `${timeOfDay(time)}: ${curves.map((curve) => `${curve.name} ${written(curve.values[index], format)}`).join(", ")}`))))),
-    axis());
+        curves.map(({ kind, values }) =>
+          drawn(
+            kind,
+            values.map((value, index) => (value === null ? null : [x(at[index], now), y(value)])),
+          ),
+        ),
+        at.map((time, index) =>
+          svg(
+            "rect",
+            { class: "touch", x: x(time, now) - 5, y: 0, width: 5, height: HEIGHT },
+            svg(
+              "title",
+              {},
+              `${timeOfDay(time)}: ${curves.map((curve) => `${curve.name} ${written(curve.values[index], format)}`).join(", ")}`,
+            ),
+          ),
+        ),
+      ),
+      axis(),
+    ),
+  );
 }
 
 const written = (value, format) => (value === null ? NONE : format(value));
@@ -51,21 +93,27 @@ function summary(curve, format) {
   return `${curve.name}: now ${latest(curve, format)}, lowest ${format(Math.min(...known))}, highest ${format(Math.max(...known))}`;
 }
 
-const sample = (kind) => svg("svg", { class: "sample", viewBox: "0 0 18 4", "aria-hidden": "true" }, svg("path", { class: `curve ${kind}`, d: "M1 2H17" }));
+const sample = (kind) =>
+  svg(
+    "svg",
+    { class: "sample", viewBox: "0 0 18 4", "aria-hidden": "true" },
+    svg("path", { class: `curve ${kind}`, d: "M1 2H17" }),
+  );
 
-// A lone value between gaps would have no length: it is drawn as a dot.
-function path(values, at, now, y) {
-  let pen = "M";
-  return values.map((value, index) => {
-    if (value === null) {
-      pen = "M";
-      return "";
-    }
-    const lone = pen === "M" && (values[index + 1] ?? null) === null ? "h.01" : "";
-    const step = `${pen}${x(at[index], now).toFixed(1)} ${y(value).toFixed(1)}${lone}`;
-    pen = "L";
-    return step;
-  }).join("");
+// A lone point between gaps would be a line without length: it is drawn as a dot.
+function drawn(kind, points) {
+  const line = [];
+  const dots = [];
+  points.forEach((point, index) => {
+    if (!point) return;
+    const follows = points[index - 1];
+    if (!follows && !points[index + 1]) dots.push(`M${point}h.01`);
+    else line.push(`${follows ? "L" : "M"}${point}`);
+  });
+  return [
+    svg("path", { class: `curve ${kind}`, d: line.join("") }),
+    svg("path", { class: `curve dots ${kind}`, d: dots.join("") }),
+  ];
 }
 
 /** The least of 1, 2, 5, 10, 20, … that is not below `value`. */
@@ -78,10 +126,21 @@ function niceAbove(value) {
 /** The states of a provider's circuit: what is drawn higher is worse. `startedAt` is when the gateway began. */
 export function timeline(provider, now, startedAt) {
   const stretches = stretchesOf(provider, now, startedAt);
-  const said = stretches.map(({ state, from, to }) => `${state} for ${duration((to - from) / 1000)}`).join(", then ");
+  const said = stretches
+    .map(({ state, from, to }) => `${state} for ${duration((to - from) / 1000)}`)
+    .join(", then ");
   const shown = stretches.map(({ state, from, to }) =>
-    svg("rect", { class: `state ${state}`, x: x(from, now).toFixed(2), width: Math.max(0.6, (to - from) / 1000).toFixed(2), ...BARS[state] },
-      svg("title", {}, `${state} from ${timeOfDay(from)} for ${duration((to - from) / 1000)}`)));
+    svg(
+      "rect",
+      {
+        class: `state ${state}`,
+        x: x(from, now),
+        width: Math.max(0.6, (to - from) / 1000).toFixed(2),
+        ...BARS[state],
+      },
+      svg("title", {}, `${state} from ${timeOfDay(from)} for ${duration((to - from) / 1000)}`),
+    ),
+  );
   return h("div", { class: "timeline" }, drawing(`Circuit in the last 5 minutes: ${said}.`, shown), axis());
 }
 

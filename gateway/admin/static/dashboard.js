@@ -2,11 +2,13 @@
 
 import { h, show } from "./dom.js";
 import { Feed } from "./feed.js";
-import { duration, moment } from "./format.js";
+import { ago, duration, moment } from "./format.js";
 import { cards, headline, inShort } from "./status.js";
 import { charts, fallbacks, journal, models, retries, totals } from "./traffic.js";
 
 const place = (id) => document.getElementById(id);
+
+const SPANS = { "1m": "in the last minute", "5m": "in the last 5 minutes", start: "since the start" };
 
 let stats = null;
 let ahead = 0; // how far the gateway's clock is ahead of ours, in milliseconds
@@ -29,9 +31,13 @@ function draw() {
   }
   // What is lost stays as it was: a countdown that goes on would pretend to know.
   const now = (feed.lostAt ?? Date.now()) + ahead;
-  const window = stats.windows[document.querySelector("input[name=window]:checked").value];
-  show(place("facts"), `${stats.version} (${stats.speedups}), up ${duration(stats.uptime_s)}, ${stats.workers} ${stats.workers === 1 ? "worker" : "workers"}`);
-  show(place("status"), headline(stats));
+  const chosen = document.querySelector("input[name=window]:checked").value;
+  const window = { ...stats.windows[chosen], span: SPANS[chosen] };
+  show(
+    place("facts"),
+    `${stats.version} (${stats.speedups}), up ${duration(stats.uptime_s)}, ${stats.workers} ${stats.workers === 1 ? "worker" : "workers"}`,
+  );
+  show(place("status"), headline(stats, now, feed.lostAt !== null));
   show(place("cards"), cards(stats, window, now));
   show(place("totals"), totals(stats, window));
   show(place("charts"), charts(stats, now));
@@ -46,11 +52,23 @@ function drawConnection() {
   const banner = place("connection");
   banner.hidden = !lost;
   document.body.classList.toggle("stale", lost);
-  document.title = `${lost ? "connection lost" : stats?.status ?? "…"} · LLM gateway`;
+  document.title = `${lost ? "connection lost" : (stats?.status ?? "…")} · LLM gateway`;
   if (!lost) return;
-  const next = feed.retryAt === null ? "Trying now …" : `Trying again in ${duration((feed.retryAt - Date.now()) / 1000)}.`;
-  show(banner.querySelector("p"), h("b", {}, "Connection lost"), " at ", moment(feed.lostAt), ", ", moment(feed.lostAt, Date.now()), ". ",
-    stats ? "What you see is from then. " : "", next);
+  const next =
+    feed.retryAt === null
+      ? "Trying now …"
+      : `Trying again in ${duration(Math.max(1, (feed.retryAt - Date.now()) / 1000))}.`;
+  show(
+    banner.querySelector("p"),
+    h("b", {}, "Connection lost"),
+    " at ",
+    moment(feed.lostAt),
+    ", ",
+    ago(feed.lostAt, Date.now()),
+    ". ",
+    stats ? "What you see is from then. " : "",
+    next,
+  );
 }
 
 /** Read changes of state aloud, and nothing else: not every number, not every second. */
@@ -61,6 +79,8 @@ function announce() {
 }
 
 place("windows").addEventListener("change", draw);
-place("connection").querySelector("button").addEventListener("click", () => feed.tryNow());
+place("connection")
+  .querySelector("button")
+  .addEventListener("click", () => feed.tryNow());
 setInterval(draw, 1000);
 draw();

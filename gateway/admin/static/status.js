@@ -1,11 +1,17 @@
 // What is wrong and what is being done about it, in words: the first thing that the page says.
 
 import { h } from "./dom.js";
-import { duration, latency, moment, percent, rate, words } from "./format.js";
+import { ago, count, duration, latency, moment, NONE, percent, rate, words } from "./format.js";
 import { timeline } from "./charts.js";
 
 const OVERALL = { healthy: "Healthy", degraded: "Degraded", unhealthy: "Unhealthy" };
-const CIRCUITS = { closed: "Circuit closed", "half-open": "Circuit half-open", open: "Circuit open", none: "No breaker" };
+const CIRCUITS = {
+  closed: "Circuit closed",
+  "half-open": "Circuit half-open",
+  open: "Circuit open",
+  none: "No breaker",
+};
+const ALL = ["", "The provider can be asked.", "Both providers can be asked."];
 const GRAVITY = { open: 0, "half-open": 1, closed: 3, none: 3 };
 const MARKS = { good: "✓", warning: "▲", bad: "✕" };
 
@@ -17,21 +23,32 @@ export const failed = ({ errors }) => errors["429"] + errors["5xx"] + errors["50
 const mark = (kind) => h("span", { class: `mark ${kind}`, "aria-hidden": "true" }, MARKS[kind]);
 
 /** The state of the whole, what it comes from, and what follows. */
-export function headline(stats) {
+export function headline(stats, now, lost) {
   const kind = { healthy: "good", degraded: "warning", unhealthy: "bad" }[stats.status];
-  return h("div", { class: `headline ${kind}` }, mark(kind),
-    h("div", {}, h("p", { class: "verdict" }, OVERALL[stats.status]), sentences(stats).map((text) => h("p", {}, text))));
+  return h(
+    "div",
+    { class: `headline ${kind}` },
+    mark(kind),
+    h(
+      "div",
+      {},
+      h("p", { class: "verdict" }, OVERALL[stats.status], lost && " when last heard"),
+      sentences(stats, now).map((text) => h("p", {}, text)),
+    ),
+  );
 }
 
-function sentences(stats) {
+function sentences(stats, now) {
   const troubled = stats.providers.filter((provider) => !provider.healthy);
-  if (troubled.length) return troubled.map(inShort);
-  const { requests, errors } = stats.windows["1m"].total;
-  const count = stats.providers.length;
-  const all = count === 1 ? "The provider can be asked." : `All ${count} providers can be asked.`;
-  if (!requests) return [`${all} No request has come in the last minute.`];
-  const share = failed({ errors });
-  return [`${all} ${share ? `${percent(share, requests)} of the last minute's requests failed.` : "No request has failed in the last minute."}`];
+  if (troubled.length)
+    return troubled.map((provider) => [inShort(provider), " ", probe(provider, stats, now)]);
+  const { total } = stats.windows["1m"];
+  const all = ALL[stats.providers.length] ?? `All ${stats.providers.length} providers can be asked.`;
+  if (!total.requests) return [`${all} No request has come in the last minute.`];
+  const failures = failed(total);
+  return [
+    `${all} ${failures ? `${percent(failures, total.requests)} of the last minute's requests failed.` : "No request has failed in the last minute."}`,
+  ];
 }
 
 /** A troubled provider in one sentence. It changes only with the state, so that it can be read aloud. */
@@ -47,7 +64,9 @@ export function inShort(provider) {
 export function cards(stats, window, now) {
   const startedAt = Date.parse(stats.generated_at) - stats.uptime_s * 1000;
   const traffic = new Map(window.providers.map((one) => [one.provider, one]));
-  return ranked(stats.providers, traffic).map((provider) => card(provider, traffic.get(provider.name), stats, now, startedAt));
+  return ranked(stats.providers, traffic).map((provider) =>
+    card(provider, traffic.get(provider.name), window.span, stats, now, startedAt),
+  );
 }
 
 function ranked(providers, traffic) {
@@ -58,57 +77,117 @@ function ranked(providers, traffic) {
   return [...providers].sort((one, other) => gravity(one) - gravity(other));
 }
 
-function card(provider, traffic, stats, now, startedAt) {
+function card(provider, traffic, span, stats, now, startedAt) {
   const failures = traffic?.attempts.failure ?? 0;
   const kind = provider.circuit_state === "open" ? "bad" : !provider.healthy || failures ? "warning" : "good";
-  return h("article", { class: `panel card ${kind}`, "aria-label": provider.name },
-    h("header", {}, mark(kind), h("h3", {}, provider.name), h("span", { class: "muted" }, provider.format),
-      h("span", { class: `badge ${kind}` }, CIRCUITS[stateOf(provider)])),
-    story(provider, failures, stats, now).map((part) => h("p", {}, part)),
-    provider.last_error && h("p", { class: "error" }, h("span", { class: "muted" }, "Last error, ", moment(Date.parse(provider.last_error.at), now), ": "),
-      h("code", {}, provider.last_error.message)),
+  return h(
+    "article",
+    { class: `panel card ${kind}`, "aria-label": provider.name },
+    h(
+      "header",
+      {},
+      mark(kind),
+      h("h3", {}, provider.name),
+      h("span", { class: "muted" }, provider.format),
+      h("span", { class: `badge ${kind}` }, CIRCUITS[stateOf(provider)]),
+    ),
+    story(provider, failures, span, stats, now).map((part) => h("p", {}, part)),
+    provider.last_error &&
+      h(
+        "p",
+        { class: "error" },
+        h("span", { class: "muted" }, "Last error, ", ago(Date.parse(provider.last_error.at), now), ": "),
+        h("code", {}, provider.last_error.message),
+      ),
     provider.circuit_state ? timeline(provider, now, startedAt) : null,
-    numbers(provider, traffic));
+    numbers(provider, traffic),
+  );
 }
 
 /** What happens, since when, and what is done about it. */
-function story(provider, failures, stats, now) {
+function story(provider, failures, span, stats, now) {
   const since = provider.state_since && Date.parse(provider.state_since);
-  const age = (now - Date.parse(stats.generated_at)) / 1000;
-  const wait = provider.retry_in_s - age;
   const fallback = provider.fallback_provider;
   switch (stateOf(provider)) {
     case "open":
       return [
-        ["Open for ", h("b", {}, moment(since, now).textContent.replace(" ago", "")), ", since ", moment(since), cause(provider), ". ",
-          wait > 0 ? ["Next probe in ", h("b", {}, duration(wait)), ", at ", moment(now + wait * 1000), "."] : "The next request is the probe."],
-        [fallback ? ["Meanwhile ", h("b", {}, fallback), " answers its requests."] : "There is no fallback: its requests get 503 with Retry-After."],
+        [
+          "Open",
+          since && [" for ", h("b", {}, duration((now - since) / 1000)), ", since ", moment(since)],
+          cause(provider),
+          ". ",
+          probe(provider, stats, now),
+        ],
+        [
+          fallback
+            ? ["Meanwhile ", h("b", {}, fallback), " answers its requests."]
+            : "There is no fallback: its requests get 503 with Retry-After.",
+        ],
       ];
     case "half-open":
-      return [["Half-open", since ? [" since ", moment(since)] : "", ": the next request is the probe. If that succeeds, the circuit closes; if not, it opens again.",
-        fallback ? [" Other requests go to ", h("b", {}, fallback), "."] : " Other requests get 503."]];
+      return [
+        [
+          "Half-open",
+          since && [" since ", moment(since)],
+          ": the next request is the probe. If that succeeds, the circuit closes; if not, it opens again.",
+          fallback ? [" Other requests go to ", h("b", {}, fallback), "."] : " Other requests get 503.",
+        ],
+      ];
     default:
-      return [[failures ? `${failures} failed ${failures === 1 ? "attempt" : "attempts"} in these numbers` : "No failed attempt in these numbers",
-        provider.failures ? `; ${provider.failures} in a row now` : "", ". ",
-        since ? ["Closed again since ", moment(since), ", ", moment(since, now), ". "] : "",
-        fallback ? `If it fails, ${fallback} answers.` : "It has no fallback."]];
+      return [
+        [
+          failures
+            ? `${count(failures)} failed ${failures === 1 ? "attempt" : "attempts"} ${span}`
+            : `No failed attempt ${span}`,
+          provider.failures ? `; ${provider.failures} in a row now` : "",
+          ". ",
+          since && ["Closed again since ", moment(since), ", ", ago(since, now), ". "],
+          fallback ? `If it fails, ${fallback} answers.` : "It has no fallback.",
+        ],
+      ];
   }
+}
+
+/** When an open circuit lets the next request through. */
+function probe(provider, stats, now) {
+  if (provider.circuit_state !== "open") return null;
+  const at = Date.parse(stats.generated_at) + provider.retry_in_s * 1000;
+  return at > now
+    ? ["Next probe in ", h("b", {}, duration((at - now) / 1000)), ", at ", moment(at), "."]
+    : "The next request is the probe.";
 }
 
 function cause(provider) {
   const [change] = provider.transitions;
-  return change?.to === "open" ? `, after ${change.failures} failures in a row (the last: ${words(change.reason)})` : "";
+  return change?.to === "open"
+    ? `, after ${change.failures} failures in a row (the last: ${words(change.reason)})`
+    : "";
 }
+
+const times = (number) => ["never", "once"][number] ?? `${count(number)} times`;
+
+const attempts = ({ attempts: { success, failure, neutral } }) => success + failure + neutral;
 
 function numbers(provider, traffic) {
   const { connections, queued } = provider.pool;
-  return h("dl", { class: "numbers" },
+  return h(
+    "dl",
+    { class: "numbers" },
     pair("Answered", traffic ? rate(traffic.requests_per_s) : rate(0)),
     pair("Failed", traffic ? percent(failed(traffic), traffic.requests) : percent(0, 0)),
-    pair("Latency p50 / p99", `${latency(traffic?.latency_s.p50 ?? null)} / ${latency(traffic?.latency_s.p99 ?? null)}`),
-    pair("First byte p50 / p99", `${latency(traffic?.first_byte_s.p50 ?? null)} / ${latency(traffic?.first_byte_s.p99 ?? null)}`),
+    pair("Attempts failed", traffic ? percent(traffic.attempts.failure, attempts(traffic)) : percent(0, 0)),
+    pair("Circuit opened", provider.circuit_state ? times(provider.opened) : NONE),
+    pair(
+      "Latency p50 / p99",
+      `${latency(traffic?.latency_s.p50 ?? null)} / ${latency(traffic?.latency_s.p99 ?? null)}`,
+    ),
+    pair(
+      "First byte p50 / p99",
+      `${latency(traffic?.first_byte_s.p50 ?? null)} / ${latency(traffic?.first_byte_s.p99 ?? null)}`,
+    ),
     pair("In flight", provider.inflight_requests),
-    pair("Connections", queued ? `${connections}, ${queued} waiting` : connections));
+    pair("Connections", queued ? `${connections}, ${queued} waiting` : connections),
+  );
 }
 
 /** A term and its value, in a description list. */

@@ -1,0 +1,169 @@
+"""Clients that do not read: memory stays bounded, and the provider feels that nobody takes what it sends.
+
+    python tests/chaos/slow_readers.py [--readers 1000]
+
+A provider sends streams without end, as fast as it can, to clients that read a first piece and then stop. The
+provider's bytes must cease to flow, and what the gateway then holds is divided by the connections. A few
+clients read on and must be served on. Then all leave, and everything must be as before. Ends with 1, and says
+why, when it is not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import socket
+import sys
+import time
+from dataclasses import dataclass
+
+import proc
+import uvloop
+from asking import Question
+from provider_process import Provider
+from report import Report
+from stand import Stand, stand
+
+CONFIG = """
+server: {port: 0}
+providers:
+  a: {format: openai, base_url: "{a}", timeouts: {idle: 1s}, pool: {idle_timeout: 500ms}}
+"""
+MAX_KIB_A_READER = 512
+"""A read from the provider brings at most 256 KiB, and comes on top of at most 64 KiB that wait for the client."""
+MAX_LEFT_KIB = 32 * 1024
+"""How much larger the gateway may be in the end than before: what the allocator keeps."""
+READ_ON_BYTES = 16 * 1024 * 1024
+"""More than all buffers between the provider and a client can hold."""
+WITHIN_S = 60.0
+QUIET_S = 2.0
+"""Longer than the idle time of the provider: it must not run while the gateway does not read."""
+_RECEIVE_BUFFER = 4096
+_LOOK_S = 0.25
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How many clients do not read, and how many of them read on after a while."""
+
+    readers: int = 1000
+    read_on: int = 5
+
+
+def run(settings: Settings) -> Report:
+    """Set everything up, look, judge, clean up."""
+    report = Report()
+    with stand(CONFIG, "a") as place, contextlib.ExitStack() as stack:
+        place.gateway.wait_for("started")
+        readers = [stack.enter_context(socket.socket()) for _ in range(settings.readers)]
+        uvloop.run(_look(place, readers, settings.read_on, report))
+        code = place.gateway.end()
+        report.expect("exit code", code, "0 after SIGTERM", holds=code == 0)
+    return report
+
+
+async def _look(place: Stand, readers: list[socket.socket], read_on: int, report: Report) -> None:
+    place.providers["a"].tell("fault endless")
+    before = proc.Usage.of(place.processes()[0])
+    await _judge_standstill(place, readers, before, report)
+    began_s = time.monotonic()
+    await asyncio.gather(*(_read_on(reader) for reader in readers[:read_on]))
+    name = f"seconds in which {read_on} read {READ_ON_BYTES >> 20} MiB each"
+    report.note(name, time.monotonic() - began_s)
+    for reader in readers:
+        reader.close()
+    await _judge_end(place, before, report)
+
+
+async def _judge_standstill(
+    place: Stand, readers: list[socket.socket], before: proc.Usage, report: Report
+) -> None:
+    """Nobody reads on: nothing flows, little is held, nothing breaks."""
+    provider = place.providers["a"]
+    count = len(readers)
+    kernel_before_kib = proc.tcp_memory_kib()
+    await asyncio.gather(*(_begin(reader, place.port) for reader in readers))
+    took_s = await _until_quiet(provider)
+    usage = proc.Usage.of(place.processes()[0])
+    counts = provider.count()
+    report.note("readers", count)
+    rule = f"within {WITHIN_S:g} s"
+    report.expect("seconds until the provider stood still", took_s, rule, holds=took_s < WITHIN_S)
+    report.note("KiB that it sent, a reader", counts.bytes_sent / 1024 / count)
+    report.note("KiB that the kernel holds, a reader", (proc.tcp_memory_kib() - kernel_before_kib) / count)
+    held_kib = (usage.rss_kib - before.rss_kib) / count
+    rule = f"at most {MAX_KIB_A_READER}"
+    report.expect("KiB that the gateway holds, a reader", held_kib, rule, holds=held_kib <= MAX_KIB_A_READER)
+    rule = "a provider that is made to wait is not idle"
+    left = counts.connections_open
+    report.expect("streams that are still there", left, rule, holds=left == count)
+
+
+async def _judge_end(place: Stand, before: proc.Usage, report: Report) -> None:
+    """All have left: everything is as it was, within a while."""
+    began_s = time.monotonic()
+    while (took_s := time.monotonic() - began_s) < WITHIN_S:
+        connections = place.providers["a"].count().connections_open
+        usage = proc.Usage.of(place.processes()[0])
+        if not connections and usage.descriptors <= before.descriptors:
+            break
+        await asyncio.sleep(_LOOK_S)
+    report.note("seconds until all was closed", took_s)
+    report.expect("provider connections left", connections, "none", holds=not connections)
+    more = usage.descriptors - before.descriptors
+    report.expect("descriptors more than before", more, "none", holds=more <= 0)
+    left_kib = usage.rss_kib - before.rss_kib
+    report.expect(
+        "MiB more than before",
+        left_kib / 1024,
+        f"at most {MAX_LEFT_KIB // 1024}",
+        holds=left_kib <= MAX_LEFT_KIB,
+    )
+
+
+async def _begin(reader: socket.socket, port: int) -> None:
+    """Ask for a stream, and read its beginning."""
+    loop = asyncio.get_running_loop()
+    reader.setblocking(False)
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+    await loop.sock_connect(reader, ("127.0.0.1", port))
+    await loop.sock_sendall(reader, Question("q", "m", stream=True, words=1).encode())
+    beginning = await loop.sock_recv(reader, _RECEIVE_BUFFER)
+    if not beginning.startswith(b"HTTP/1.1 200"):
+        raise RuntimeError(f"no stream, but {beginning!r}")
+
+
+async def _read_on(reader: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    received = 0
+    while received < READ_ON_BYTES:
+        data = await loop.sock_recv(reader, 65536)
+        if not data:
+            raise RuntimeError("the stream ended")
+        received += len(data)
+
+
+async def _until_quiet(provider: Provider) -> float:
+    """Wait until the provider has sent nothing for a while; the result is after how many seconds it stopped."""
+    began_s = stopped_s = time.monotonic()
+    sent = -1
+    while time.monotonic() - stopped_s < QUIET_S and stopped_s - began_s < WITHIN_S:
+        await asyncio.sleep(_LOOK_S)
+        if sent != (sent := provider.count().bytes_sent):
+            stopped_s = time.monotonic()
+    return stopped_s - began_s
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--readers", type=int, default=Settings.readers, help="clients at one time")
+    options = parser.parse_args()
+    proc.raise_descriptor_limit()
+    report = run(Settings(readers=options.readers))
+    print(report)
+    return 1 if report.violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

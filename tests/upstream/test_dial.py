@@ -1,0 +1,314 @@
+"""Making connections over real sockets: why there is none, TLS, and that a dial which ends leaves nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import uvloop
+from certificates import Certificates, make
+
+from gateway.config.problem import ConfigError
+from gateway.config.schema import Pool as PoolSettings
+from gateway.config.schema import UpstreamTimeouts
+from gateway.errors import ConnectError, Fault
+from gateway.providers.mock import MockServer
+from gateway.upstream.dial import Dialler, LocalDialler, TcpDialler, tls_context
+from gateway.upstream.pool import Pool
+
+from .fakes import Asker, FakeUser
+
+HI = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
+UNTIL_CLOSE = b"HTTP/1.1 200 OK\r\n\r\nhi"
+PATIENCE_S = 5.0
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make(tmp_path_factory.mktemp("certificates"))
+
+
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    """Run a test in the event loop that the gateway uses."""
+
+    async def timed() -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            await test()
+
+    uvloop.run(timed())
+
+
+def failure(host: str, port: int, tls: ssl.SSLContext | None = None, timeout_s: float = 2.0) -> ConnectError:
+    """Why there is no connection."""
+
+    async def dial() -> None:
+        await TcpDialler(host, port, tls, timeout_s).dial(asyncio.Protocol)
+
+    with pytest.raises(ConnectError) as raised:
+        run(dial)
+    return raised.value
+
+
+class Provider(asyncio.Protocol):
+    """Answers whatever comes with `answer`, then does `then` to its transport."""
+
+    def __init__(self, answer: bytes = HI, then: Callable[[asyncio.Transport], None] | None = None) -> None:
+        self._answer = answer
+        self._then = then
+        self.gone = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.transport.write(self._answer)
+        if self._then is not None:
+            self._then(self.transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.gone.set()
+
+
+class WaitedFor(Asker):
+    """A user whose end can be awaited."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended = asyncio.Event()
+
+    def _ends(self, end: str) -> None:
+        super()._ends(end)
+        self.ended.set()
+
+
+async def listen(
+    provider: Callable[[], asyncio.Protocol], tls: ssl.SSLContext | None = None
+) -> tuple[asyncio.Server, int]:
+    server = await asyncio.get_running_loop().create_server(provider, "127.0.0.1", 0, ssl=tls)
+    return server, server.sockets[0].getsockname()[1]
+
+
+def pool_of(dialler: Dialler) -> Pool:
+    return Pool("a", dialler, PoolSettings(), UpstreamTimeouts(), 65536)
+
+
+async def answer_of(dialler: Dialler) -> FakeUser:
+    """What becomes of one request."""
+    pool = pool_of(dialler)
+    user = WaitedFor()
+    assert pool.acquire(user) is None
+    await user.ended.wait()
+    pool.close()
+    return user
+
+
+@contextmanager
+def full_backlog() -> Iterator[int]:
+    """The port of a listener that takes no further connection: a SYN to it is never answered."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        waiting = [socket.socket() for _ in range(3)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(listener.getsockname())
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            for one in waiting:
+                one.close()
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+# -- why there is no connection
+
+
+def test_nobody_listens() -> None:
+    error = failure("127.0.0.1", free_port())
+    assert error.fault is Fault.CONNECT
+    assert str(error) == "no connection (Connection refused)"
+
+
+def test_no_way_there() -> None:
+    error = failure("255.255.255.255", 80)
+    assert error.fault is Fault.CONNECT
+    assert str(error) == "no connection (Network is unreachable)"
+
+
+@pytest.mark.parametrize("host", ["does-not-exist.invalid", "two..dots", "x" * 70 + ".invalid"])
+def test_a_name_that_does_not_resolve(host: str) -> None:
+    error = failure(host, 80)
+    assert error.fault is Fault.DNS
+    assert f"the name {host} does not resolve (" in str(error)
+
+
+def test_a_host_that_does_not_answer_runs_into_the_timeout() -> None:
+    with full_backlog() as port:
+        error = failure("127.0.0.1", port, timeout_s=0.05)
+    assert error.fault is Fault.CONNECT_TIMEOUT
+    assert str(error) == "no connection within 0.05 s"
+
+
+def test_a_handshake_that_is_not_answered_runs_into_the_timeout() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        error = failure("127.0.0.1", silent.getsockname()[1], tls_context(None), timeout_s=0.05)
+    assert error.fault is Fault.CONNECT_TIMEOUT
+
+
+# -- TLS
+
+
+def test_tls_with_an_authority_of_ones_own(certificates: Certificates) -> None:
+    async def test() -> None:
+        server, port = await listen(Provider, certificates.server("good"))
+        for host in ("localhost", "127.0.0.1"):
+            user = await answer_of(TcpDialler(host, port, tls_context(certificates.authority), 2.0))
+            assert (user.end, user.body) == ("whole", b"hi")
+        server.close()
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("certificate", "trusted", "message"),
+    [
+        ("good", False, "its certificate is not trusted (unable to get local issuer certificate)"),
+        ("other", True, "its certificate is not trusted (Hostname mismatch, certificate is not valid for"),
+        ("expired", True, "its certificate is not trusted (certificate has expired)"),
+    ],
+)
+def test_a_certificate_that_does_not_prove_who_it_is(
+    certificates: Certificates, certificate: str, trusted: bool, message: str
+) -> None:
+    async def test() -> None:
+        server, port = await listen(Provider, certificates.server(certificate))
+        tls = tls_context(certificates.authority if trusted else None)
+        user = await answer_of(TcpDialler("localhost", port, tls, 2.0))
+        server.close()
+        assert user.end == "tls_error"
+        assert user.detail.startswith(message)
+
+    run(test)
+
+
+def test_a_provider_that_does_not_speak_tls() -> None:
+    async def test() -> None:
+        server, port = await listen(lambda: Provider(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
+        user = await answer_of(TcpDialler("localhost", port, tls_context(None), 2.0))
+        server.close()
+        assert (user.end, user.detail) == ("tls_error", "TLS failed (WRONG_VERSION_NUMBER)")
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("then", "end"), [(asyncio.Transport.close, "whole"), (asyncio.Transport.abort, "connection_closed")]
+)
+def test_over_tls_only_its_own_farewell_ends_a_body(
+    certificates: Certificates, then: Callable[[asyncio.Transport], None], end: str
+) -> None:
+    # A FIN is not authenticated: anybody on the way could cut the body with one (RFC 8446 section 6.1).
+    async def test() -> None:
+        server, port = await listen(lambda: Provider(UNTIL_CLOSE, then), certificates.server("good"))
+        user = await answer_of(TcpDialler("localhost", port, tls_context(certificates.authority), 2.0))
+        server.close()
+        assert (user.end, user.body) == (end, b"hi")
+
+    run(test)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not a certificate"])
+def test_a_ca_file_that_cannot_be_used_is_named(tmp_path: os.PathLike[str], content: bytes | None) -> None:
+    path = os.path.join(tmp_path, "ca.pem")
+    if content is not None:
+        with open(path, "wb") as file:
+            file.write(content)
+    with pytest.raises(ConfigError, match="ca_file") as raised:
+        tls_context(path)
+    assert path in str(raised.value)
+
+
+# -- a dial that is given up
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_dial_that_is_given_up_closes_its_socket_at_once(tls: bool) -> None:
+    async def test() -> None:
+        accepted: list[Provider] = []
+
+        def provider() -> Provider:
+            accepted.append(Provider(b""))
+            return accepted[-1]
+
+        server, port = await listen(provider)
+        pool = pool_of(TcpDialler("127.0.0.1", port, tls_context(None) if tls else None, 2.0))
+        user = Asker()
+        pool.acquire(user)
+        while not accepted:
+            await asyncio.sleep(0)
+        started = time.monotonic()
+        pool.cancel(user) if tls else pool.close()
+        await accepted[0].gone.wait()
+        assert time.monotonic() - started < 0.05
+        assert (pool.connections, user.end) == (0, "open")
+        server.close()
+
+    run(test)
+
+
+def test_dials_that_are_given_up_leave_no_descriptor() -> None:
+    async def test(port: int) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.getaddrinfo("127.0.0.1", port)
+        before = len(os.listdir("/proc/self/fd"))
+        pool = pool_of(TcpDialler("127.0.0.1", port, None, 2.0))
+        users = [Asker() for _ in range(20)]
+        for user in users:
+            pool.acquire(user)
+        await asyncio.sleep(0.005)
+        assert len(os.listdir("/proc/self/fd")) == before + len(users)
+        for user in users:
+            pool.cancel(user)
+        await asyncio.sleep(0.005)
+        assert len(os.listdir("/proc/self/fd")) == before
+        assert repr(pool) == "<Pool a connections=0 unused=0 dialling=0 queued=0>"
+
+    with full_backlog() as port:
+        run(lambda: test(port))
+
+
+# -- a provider in this process
+
+
+def test_a_provider_in_this_process_needs_no_address() -> None:
+    async def test() -> None:
+        server = MockServer("a")
+        user = await answer_of(LocalDialler(server.protocol, lambda: False))
+        assert user.head is not None
+        assert user.seen.end == "whole"
+        assert server.connections_made == 1
+
+    run(test)
+
+
+def test_a_provider_in_this_process_can_refuse() -> None:
+    async def test() -> None:
+        server = MockServer("a")
+        user = await answer_of(LocalDialler(server.protocol, lambda: True))
+        assert (user.end, user.detail) == ("connect_error", "no connection (Connection refused)")
+        assert server.connections_made == 0
+
+    run(test)
