@@ -37,10 +37,13 @@ REQUEST = (
     b"Authorization: Bearer sk-client\r\nUser-Agent: OpenAI/Python 1.0\r\nAccept: application/json\r\n"
     b"Content-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
 )
-ANSWER = b'{"id":"chatcmpl-1","object":"chat.completion","choices":[{"message":{"content":"%b"}}]}' % (b"a" * 500)
+ANSWER = b'{"id":"chatcmpl-1","choices":[{"message":{"content":"%b"}}],"usage":{"prompt_tokens":9}}' % (
+    b"a" * 500
+)
 RESPONSE = (
-    b"HTTP/1.1 200 OK\r\nServer: provider\r\nDate: Mon, 23 Nov 2026 10:00:00 GMT\r\nContent-Type: application/json\r\n"
-    b"Content-Length: %d\r\nConnection: keep-alive\r\n\r\n%b" % (len(ANSWER), ANSWER)
+    b"HTTP/1.1 200 OK\r\nServer: provider\r\nDate: Mon, 23 Nov 2026 10:00:00 GMT\r\n"
+    b"Content-Type: application/json\r\nContent-Length: %d\r\nConnection: keep-alive\r\n\r\n%b"
+    % (len(ANSWER), ANSWER)
 )
 
 

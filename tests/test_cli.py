@@ -48,7 +48,7 @@ def gateway(
     env: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run `gateway` with these arguments to its end."""
-    return subprocess.run(  # noqa: S603 - our own interpreter and code
+    return subprocess.run(
         [*command, *arguments],
         capture_output=True,
         text=True,
@@ -95,7 +95,7 @@ class Serving:
 @contextmanager
 def serving(*arguments: str, cwd: Path, env: dict[str, str] | None = None) -> Iterator[Serving]:
     """`gateway serve` in the folder `cwd`, killed with the block unless it has ended."""
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
+    process = subprocess.Popen(
         [*GATEWAY, "serve", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

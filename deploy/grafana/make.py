@@ -5,6 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+
+def _quantile(q: float, metric: str) -> str:
+    return f"histogram_quantile({q}, sum by (provider, le) (rate({metric}_bucket[1m])))"
+
+
 # Title, unit, width of 24, then expressions with their legends.
 PANELS: list[tuple[str, str, int, list[tuple[str, str]]]] = [
     (
@@ -37,7 +42,7 @@ PANELS: list[tuple[str, str, int, list[tuple[str, str]]]] = [
         12,
         [
             (
-                f"histogram_quantile({q}, sum by (provider, le) (rate(gateway_time_to_first_byte_seconds_bucket[1m])))",
+                _quantile(q, "gateway_time_to_first_byte_seconds"),
                 f"p{int(q * 100)} {{{{provider}}}}",
             )
             for q in (0.5, 0.99)
@@ -49,7 +54,7 @@ PANELS: list[tuple[str, str, int, list[tuple[str, str]]]] = [
         12,
         [
             (
-                f"histogram_quantile({q}, sum by (provider, le) (rate(gateway_request_duration_seconds_bucket[1m])))",
+                _quantile(q, "gateway_request_duration_seconds"),
                 f"p{int(q * 100)} {{{{provider}}}}",
             )
             for q in (0.5, 0.99)

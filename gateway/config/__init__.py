@@ -18,6 +18,7 @@ from gateway.config.schema import (
     Server,
     ServerTimeouts,
     Tls,
+    Tracing,
     UpstreamTimeouts,
     Usage,
 )

@@ -44,6 +44,8 @@ def find_config(argument: str | None, environ: Mapping[str, str], cwd: str) -> F
     The embedded default is a mock provider; with OPENAI_API_KEY set it has OpenAI as well, as the default
     provider. Relative paths begin at `cwd`. Raises ConfigError, also where a named file does not exist.
     """
+    if argument == "":
+        raise ConfigError([Problem("", "is no file name: --config is empty")])
     named = argument or environ.get("GATEWAY_CONFIG")
     path = os.path.join(cwd, named or FILE_NAME)
     if named or os.path.lexists(path):

@@ -60,15 +60,7 @@ def own_fields(
     delays between attempts; in `server-timing` they stand in milliseconds. `request_id` is for an answer
     that has none of the provider's.
     """
-    lines = (
-        b"x-gateway-provider: %b\r\nx-gateway-attempts: %d\r\nserver-timing: gateway;dur=%.3f, upstream;dur=%.3f"
-        % (
-            provider.encode(),
-            attempts,
-            max(0.0, gateway_s * 1000.0),
-            upstream_s * 1000.0,
-        )
-    )
+    lines = _OWN % (provider.encode(), attempts, max(0.0, gateway_s * 1000.0), upstream_s * 1000.0)
     if waited_s:
         lines += b", backoff;dur=%.3f" % (waited_s * 1000.0)
     if request_id is not None:

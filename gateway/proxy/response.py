@@ -91,7 +91,7 @@ class Response:
         return Look.CALLERS_ERROR_FIRST if sse.is_callers_fault(error) else Look.ERROR_FIRST
 
     def release(self, secrets: tuple[bytes, ...], complete: bool) -> tuple[list[bytes], bytes]:
-        """The fields and the held bytes, to go out now; of an error or a body held whole without `secrets`."""
+        """The fields and the held bytes, to go out now; those of an error without `secrets`."""
         data, self.held = self.held, b""
         if self._rule == _WHOLE and complete:
             self._first_usage = usage.of_body(data)

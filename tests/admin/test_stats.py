@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 from family import Served, served
@@ -264,16 +263,12 @@ prices: {"m": {input: 1, output: 2}}
 
 
 def ask(url: str, model: str = "m") -> None:
-    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "hi"}]}).encode()
-    request = urllib.request.Request(f"{url}/v1/chat/completions", body, {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as response:
-        response.read()
+    message = {"model": model, "messages": [{"role": "user", "content": "hi"}]}
+    assert httpx.post(f"{url}/v1/chat/completions", json=message).status_code == 200
 
 
 def get(url: str) -> Stats:
-    with urllib.request.urlopen(f"{url}/stats", timeout=10) as response:
-        assert response.headers["content-type"] == "application/json"
-        return checked(response.read())
+    return checked(httpx.get(f"{url}/stats").raise_for_status().content)
 
 
 def test_what_a_failing_provider_and_its_fallback_did_is_told() -> None:
@@ -315,7 +310,7 @@ def test_requests_under_way_are_shown_at_their_provider() -> None:
             assert (stats.inflight_requests, stats.open_connections.client) == (1, 2)
             state = stats.providers[0]
             assert (state.inflight_requests, state.pool.connections, state.pool.queued) == (1, 1, 0)
-        gateway.until(lambda: not slow.connections)
+        gateway.until(lambda: slow.connections_open == 0)
         stats = get(gateway.url)
     assert (stats.inflight_requests, stats.providers[0].inflight_requests) == (0, 0)
     assert stats.windows.start.total.errors.gone == 1
@@ -325,11 +320,9 @@ def test_requests_under_way_are_shown_at_their_provider() -> None:
 def test_the_page_asks_for_the_operators_key(path: str) -> None:
     config = 'server: {port: 0, admin: {api_key: "let-me-in"}}\nproviders: {a: {format: mock}}'
     with running(config) as gateway:
-        with pytest.raises(urllib.error.HTTPError, match="401"):
-            urllib.request.urlopen(gateway.url + path, timeout=10)
-        asked = urllib.request.Request(gateway.url + path, headers={"authorization": "Bearer let-me-in"})
-        with urllib.request.urlopen(asked, timeout=10) as response:
-            assert response.status == 200
+        assert httpx.get(gateway.url + path).status_code == 401
+        answer = httpx.get(gateway.url + path, headers={"authorization": "Bearer let-me-in"})
+        assert answer.status_code == 200
 
 
 # -- several workers
@@ -337,7 +330,9 @@ def test_the_page_asks_for_the_operators_key(path: str) -> None:
 FAMILY = """
 server: {port: 0, workers: 2}
 providers:
-  a: {format: mock, mock: {fault: "503"}, max_retries: 0, fallback_provider: b, circuit_breaker: {max_failures: 3}}
+  a:
+    {format: mock, mock: {fault: "503"}, max_retries: 0, fallback_provider: b,
+     circuit_breaker: {max_failures: 3}}
   b: {format: mock}
 """
 

@@ -14,13 +14,16 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 import uvloop
 
 from gateway.providers.mock import Fault, MockRequest, MockServer
 from gateway.providers.mock.script import Step
+
+SEGMENT: Final = 1448
+"""Bytes of a TCP segment, as on an Ethernet. By the 64 KiB of the loopback the kernel sizes its buffers in MiB."""
 
 
 class Counts(NamedTuple):
@@ -98,12 +101,14 @@ async def _serve(name: str) -> None:
     loop = asyncio.get_running_loop()
     server = CountingServer(name)
     # Bound for as long as the process lives: while it plays dead, no client's own end may get this port.
-    reserved = socket.socket()
-    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    reserved.bind(("127.0.0.1", 0))
-    address = reserved.getsockname()
-    listening = await loop.create_server(server.protocol, *address, backlog=4096)
-    print(address[1], flush=True)
+    reserved = _bound(0)
+    port = reserved.getsockname()[1]
+
+    async def listen() -> asyncio.Server:
+        return await loop.create_server(server.protocol, sock=_bound(port), backlog=4096)
+
+    listening = await listen()
+    print(port, flush=True)
     commands = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
     async for line in commands:
@@ -115,9 +120,17 @@ async def _serve(name: str) -> None:
                 listening.close()
                 server.close_all()
             case "revive":
-                listening = await loop.create_server(server.protocol, *address, backlog=4096)
+                listening = await listen()
             case "count":
                 print(orjson.dumps(list(server.counts())).decode(), flush=True)
+
+
+def _bound(port: int) -> socket.socket:
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT)
+    sock.bind(("127.0.0.1", port))
+    return sock
 
 
 if __name__ == "__main__":

@@ -182,7 +182,7 @@ def test_a_body_must_fit_into_what_is_buffered(limits: Limits, expected: list[st
         (Server(admin=Admin(port=4000)), "port"),
         (Server(admin=Admin(host="127.0.0.1")), "host"),
         (Server(admin=Admin(host="127.0.0.1", port=4000)), "port"),
-        (Server(host="0.0.0.0", admin=Admin(host="127.0.0.1")), "host"),  # noqa: S104
+        (Server(host="0.0.0.0", admin=Admin(host="127.0.0.1")), "host"),
         (Server(admin=Admin(host="::", port=4000)), "port"),
     ],
 )

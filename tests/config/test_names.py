@@ -20,7 +20,7 @@ from gateway.config.secret import SensitiveValueError
         (names.provider_name, "a"),
         (names.provider_name, "A.b_c-9" + "x" * 57),
         (names.host, "127.0.0.1"),
-        (names.host, "0.0.0.0"),  # noqa: S104 - nothing listens there
+        (names.host, "0.0.0.0"),
         (names.host, "::1"),
         (names.host, "::"),
         (names.host, "fe80::1%eth0"),

@@ -25,7 +25,7 @@ from gateway.observe.events import Events
 from gateway.providers.mock import MockServer
 
 CHECKOUT = Path(gateway.__file__).parents[1]
-SECRET = "sk-secret-0123456789"  # noqa: S105 - it is looked for
+SECRET = "sk-secret-0123456789"
 PROMPT = "the prompt that nobody may read"
 
 TALKATIVE = f"""
@@ -53,6 +53,9 @@ HEADERS = {
 # The table in the documentation against the sources.
 
 
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
 class Event(NamedTuple):
     levels: frozenset[str]
     fields: frozenset[str]
@@ -74,7 +77,7 @@ class Source:
         self._functions = {
             node.name: node
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-            if isinstance(node, ast.FunctionDef)
+            if isinstance(node, Function)
         }
 
     def events(self) -> Iterator[tuple[str, Event]]:
@@ -91,7 +94,7 @@ class Source:
                         Event(frozenset(self._levels(level, function)), frozenset(fields)),
                     )
 
-    def _levels(self, value: ast.expr, function: ast.FunctionDef) -> set[str]:
+    def _levels(self, value: ast.expr, function: Function) -> set[str]:
         if isinstance(value, ast.Name):
             return {
                 level for one in self._assigned(value.id, function) for level in self._levels(one, function)
@@ -100,7 +103,7 @@ class Source:
             return self._levels(value.body, function) | self._levels(value.orelse, function)
         return {ast.unparse(value).removeprefix("logging.").lower()}
 
-    def _keys(self, value: ast.expr, function: ast.FunctionDef) -> set[str]:
+    def _keys(self, value: ast.expr, function: Function) -> set[str]:
         if isinstance(value, ast.Dict):
             return {ast.literal_eval(key) for key in value.keys if key is not None}
         if isinstance(value, ast.Call):
@@ -117,7 +120,7 @@ class Source:
         return keys
 
     @staticmethod
-    def _assigned(name: str, function: ast.FunctionDef) -> list[ast.expr]:
+    def _assigned(name: str, function: Function) -> list[ast.expr]:
         found = []
         for node in ast.walk(function):
             if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign) and node.value is not None:
@@ -218,7 +221,9 @@ def test_an_error_of_the_system_keeps_its_text() -> None:
     assert entry["exception"] == "OSError: Too many open files"
 
 
-@pytest.mark.parametrize("fault", ["503;echo_key=1", "error_event", "reset", "cut", "garbage", "401;echo_key=1", "429"])
+@pytest.mark.parametrize(
+    "fault", ["503;echo_key=1", "error_event", "reset", "cut", "garbage", "401;echo_key=1", "429"]
+)
 @pytest.mark.parametrize("style", ["json", "console"])
 def test_no_prompt_and_no_key_is_ever_written(fault: str, style: str) -> None:
     stream = io.StringIO()

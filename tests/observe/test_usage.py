@@ -16,7 +16,7 @@ DETAILS = (
     b'{"usage": {"prompt_tokens":50,"completion_tokens":9,"total_tokens":59,'
     b'"prompt_tokens_details":{"cached_tokens":40},"completion_tokens_details":{"reasoning_tokens":4}}}'
 )
-RESPONSES = b'{"object":"response","usage":{"input_tokens":3,"output_tokens":4,"input_tokens_details":{"cached_tokens":1}}}'
+RESPONSES = b'{"usage":{"input_tokens":3,"output_tokens":4,"input_tokens_details":{"cached_tokens":1}}}'
 MESSAGES = b'{"type":"message","usage":{"input_tokens":8,"output_tokens":2,"cache_read_input_tokens":6}}'
 
 

@@ -161,7 +161,7 @@ def test_gateway_without_descriptors_turns_clients_away_and_recovers(tmp_path: P
         "sys.exit(main(['serve', '--config', sys.argv[1]]))"
     )
     command = [sys.executable, "-c", limited, str(config)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as gateway:  # noqa: S603 - it is ours
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as gateway:
         try:
             assert gateway.stdout is not None
             started = msgspec.json.decode(gateway.stdout.readline())

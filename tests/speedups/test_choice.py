@@ -24,7 +24,7 @@ COMPILED = "True gateway._speedups.backoff_c gateway._speedups.breaker_c"
 
 def run(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
-    return subprocess.run(  # noqa: S603 - our own interpreter and code
+    return subprocess.run(
         [sys.executable, "-c", code],
         env=environment | variables,
         cwd=CHECKOUT,

@@ -110,7 +110,7 @@ class Page:
         self._browser = browser
         self._session = session
         self._target = target
-        self._forgiven: tuple[str, ...] = ()
+        self._forgiven: tuple[str, ...] = ("net::ERR_",)
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.ask(f"{domain}.enable")
 
@@ -171,8 +171,11 @@ class Page:
             self.ask("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=_KEYS[key])
 
     def complaints(self) -> list[str]:
-        """What the browser had to say against the page: exceptions, refused resources, policy violations."""
-        self.run("0")
+        """What the browser had to say against the page: exceptions, missing files, violations of its policy.
+
+        That a connection is lost (`net::ERR_…`) is no fault of a page.
+        """
+        self.run("0")  # what it has said so far comes before the answer
         texts = []
         for event in self._browser.events:
             if event.get("sessionId") != self._session:

@@ -17,7 +17,7 @@ from gateway.server.site import Active, Site
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _REQUEST_LINE = re.compile(rb"(%b) +([\x21-\x7e]+) +HTTP/(1\.[01])" % _TOKEN)
-_HTTP_0_9 = re.compile(rb"%b +[\x21-\x7e]+(?:\n|$)" % _TOKEN)
+_OTHER_VERSION = re.compile(rb"%b +[\x21-\x7e]+(?: +HTTP/[0-9]\.[0-9])?(?:\n|$)" % _TOKEN)
 _FIELD = re.compile(rb"(%b):[ \t]*((?:[\x21-\x7e\x80-\xff][\t\x20-\x7e\x80-\xff]*)?)" % _TOKEN)
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})(?:;[\t\x20-\x7e\x80-\xff]*)?")
 
@@ -75,8 +75,8 @@ def _message(data: bytes, at: int) -> Message:
     line, at = _line(data, at)
     request_line = _REQUEST_LINE.fullmatch(line)
     if request_line is None:
-        if _HTTP_0_9.match(line):
-            _fields(data, at)  # a reader may wait for the end of a header, though that version has none
+        if _OTHER_VERSION.match(line):
+            _fields(data, at)  # a reader may refuse that version at the end of the header
         raise Invalid
     method, target, version = request_line.groups()
     fields, at = _fields(data, at)

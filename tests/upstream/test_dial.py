@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import pytest
 import uvloop
@@ -61,11 +62,12 @@ class Provider(asyncio.Protocol):
     def __init__(self, answer: bytes = HI, then: Callable[[asyncio.Transport], None] | None = None) -> None:
         self._answer = answer
         self._then = then
+        self.accepted = asyncio.Event()
         self.gone = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
+        self.accepted.set()
 
     def data_received(self, data: bytes) -> None:
         self.transport.write(self._answer)
@@ -247,21 +249,15 @@ def test_a_ca_file_that_cannot_be_used_is_named(tmp_path: os.PathLike[str], cont
 @pytest.mark.parametrize("tls", [False, True])
 def test_a_dial_that_is_given_up_closes_its_socket_at_once(tls: bool) -> None:
     async def test() -> None:
-        accepted: list[Provider] = []
-
-        def provider() -> Provider:
-            accepted.append(Provider(b""))
-            return accepted[-1]
-
-        server, port = await listen(provider)
+        provider = Provider(b"")
+        server, port = await listen(lambda: provider)
         pool = pool_of(TcpDialler("127.0.0.1", port, tls_context(None) if tls else None, 2.0))
         user = Asker()
         pool.acquire(user)
-        while not accepted:
-            await asyncio.sleep(0)
+        await provider.accepted.wait()
         started = time.monotonic()
         pool.cancel(user) if tls else pool.close()
-        await accepted[0].gone.wait()
+        await provider.gone.wait()
         assert time.monotonic() - started < 0.05
         assert (pool.connections, user.end) == (0, "open")
         server.close()
