@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.admin import stats_schema as schema
 from gateway.admin.health import Client, Health, answer_json
-from gateway.admin.tally import Change, ProviderTally, Tally, percentile
+from gateway.admin.tally import Change, ProviderTally, Tally, percentiles
 from gateway.admin.windows import STEP_S, History, Point, Step
 from gateway.observe.events import rfc3339
 from gateway.observe.metrics import LATENCY_BUCKETS, OVERHEAD_BUCKETS, Reading
@@ -166,7 +166,7 @@ def window(change: Change, names: Sequence[str]) -> schema.Window:
     return schema.Window(
         seconds=round(change.seconds, 3),
         total=schema.Traffic(**_traffic(change, change.total)),
-        refused=round(change.refused),
+        refused=round(change.refused.requests),
         overhead_s=_percentiles(change.overhead, OVERHEAD_BUCKETS),
         providers=[
             _provider_traffic(change, name, change.providers.get(name) or ProviderTally())
@@ -214,7 +214,7 @@ def _traffic(change: Change, tally: Tally) -> dict[str, Any]:
 
 
 def _percentiles(counts: Sequence[float], bounds: Sequence[float]) -> schema.Percentiles:
-    p50, p90, p99 = (_rounded(percentile(counts, bounds, share)) for share in (0.5, 0.9, 0.99))
+    p50, p90, p99 = map(_rounded, percentiles(counts, bounds, (0.5, 0.9, 0.99)))
     return schema.Percentiles(p50=p50, p90=p90, p99=p99)
 
 

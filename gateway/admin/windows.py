@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
-from gateway.admin.tally import Change, Tally, percentile
+from gateway.admin.tally import Change, Tally, percentiles
 from gateway.observe.metrics import LATENCY_BUCKETS, Reading
 
 STEP_S: Final = 5.0
@@ -46,8 +46,7 @@ def step(change: Change, at_s: float) -> Step:
             tally.requests / change.seconds,
             tally.retryable_errors / change.seconds,
             tally.tokens_used / change.seconds,
-            percentile(tally.latency, LATENCY_BUCKETS, 0.5),
-            percentile(tally.latency, LATENCY_BUCKETS, 0.99),
+            *percentiles(tally.latency, LATENCY_BUCKETS, (0.5, 0.99)),
         )
 
     return Step(at_s, point(change.total), {name: point(one) for name, one in change.providers.items()})

@@ -48,6 +48,8 @@ class Observer:
     def started(self, request: Traced) -> Trace | None:
         """A request begins to be answered; the result is the trace that it belongs to."""
         self._metrics.request_started()
+        if request.traceparent is None and not self.tracer.exports:
+            return None
         return self.tracer.begin(request)
 
     def finished(self, exchange: Finished, now: float) -> None:

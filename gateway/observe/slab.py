@@ -100,10 +100,10 @@ class Slab:
         Others go on counting meanwhile: each slot is right at some time between call and return.
         """
         end = max((one.start + one.width for one in series), default=0)
-        totals = array("d", self._row(0)[:end])
+        totals = self._row(0)[:end].tolist()
         for row in range(1, self.workers):
-            totals = array("d", map(add, totals, self._row(row)[:end]))
-        return totals
+            totals = list(map(add, totals, self._row(row)[:end].tolist()))
+        return array("d", totals)
 
     # -- inside
 

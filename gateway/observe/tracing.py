@@ -135,10 +135,11 @@ class Attempt:
 class Trace:
     """The part of a trace that one request is.
 
-    `parent` is the client's span, `context` the request's own; `attempts` are those made so far.
+    `parent` is the client's span, `context` the request's own; `attempts` are those made so far, and `lines`
+    the header lines that the last of them takes to its provider.
     """
 
-    __slots__ = ("_export", "_new_id", "_tracestate", "attempts", "context", "parent")
+    __slots__ = ("_export", "_new_id", "_tracestate", "attempts", "context", "lines", "parent")
 
     def __init__(
         self,
@@ -151,6 +152,7 @@ class Trace:
         self.context = context
         self.parent = parent
         self.attempts: list[Attempt] = []
+        self.lines = b""
         self._tracestate = tracestate
         self._export = export if context.sampled else None
         self._new_id = new_id
@@ -158,12 +160,13 @@ class Trace:
     def __repr__(self) -> str:
         return f"<Trace {self.context.trace_id:032x} {self.attempts}>"
 
-    def attempt(self, provider: Attempted, now: float) -> bytes:
-        """Another attempt begins; the result are the header lines that it takes to `provider`."""
+    def attempt(self, provider: Attempted, now: float) -> None:
+        """Another attempt begins."""
         attempt = Attempt(provider, self._new_id(64), now)
         self.attempts.append(attempt)
-        lines = b"traceparent: %b\r\n" % self.context._replace(span_id=attempt.span_id).traceparent()
-        return lines if self._tracestate is None else b"%btracestate: %b\r\n" % (lines, self._tracestate)
+        self.lines = b"traceparent: %b\r\n" % self.context._replace(span_id=attempt.span_id).traceparent()
+        if self._tracestate is not None:
+            self.lines += b"tracestate: %b\r\n" % self._tracestate
 
     def failed(self, outcome: str, reason: str, now: float) -> None:
         """The last attempt brought nothing, or broke off."""
@@ -187,7 +190,7 @@ class Tracer:
     """Begins traces; without an `export` only what clients sent goes on.
 
     `sample` is the share, 0 to 1, of the traces begun here that are recorded; a client's own word is kept.
-    `random_bits(n)` draws an integer of n bits.
+    `random_bits(n)` draws an integer of n bits. `exports` says that every request has a trace.
     """
 
     def __init__(
@@ -197,6 +200,7 @@ class Tracer:
         *,
         random_bits: Callable[[int], int] = secrets.randbits,
     ) -> None:
+        self.exports = export is not None
         self._export = export
         self._sampled_below = int(sample * (1 << _RANDOM_BITS))
         self._random_bits = random_bits

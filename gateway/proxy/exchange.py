@@ -57,7 +57,6 @@ class Exchange:
         "_sent_s",
         "_timer",
         "_told",
-        "_trace_lines",
         "provider",
     )
 
@@ -85,7 +84,6 @@ class Exchange:
         self.waited_s = 0.0
         self.first_byte_s = 0.0
         self.trace = trace
-        self._trace_lines = b""
         self.provider = route.chain[0]
         self._sent_s = 0.0
         self._fresh = False
@@ -144,7 +142,7 @@ class Exchange:
                 self._told = False
                 self.provider = self.route.chain[step.index]
                 if self.trace is not None:
-                    self._trace_lines = self.trace.attempt(self.provider, now)
+                    self.trace.attempt(self.provider, now)
                 self._send(now, fresh=False)
         else:
             assert type(step) is Refuse
@@ -174,9 +172,10 @@ class Exchange:
         body = self._body
         if self.provider.inject_usage and self.request.path in inject.PATHS:
             body = inject.with_usage_asked(body) or body
+        lines = b"" if self.trace is None else self.trace.lines
         connection.send(
             self,
-            self.provider.head(self.request, self.route.model, len(body), self._trace_lines),
+            self.provider.head(self.request, self.route.model, len(body), lines),
             body,
             bodiless=self.request.method == b"HEAD",
             deadline_s=now + self.provider.timeouts.first_byte,

@@ -172,7 +172,7 @@ class Client(asyncio.Protocol):
         self._body.clear()
         self._unfinished_event = b""
         self._torn_event = b""
-        self._ended = self._loop.create_future()
+        self._ended = ended = self._loop.create_future()
         if self.is_open:
             self._transport.write(question.encode())
         else:
@@ -180,10 +180,10 @@ class Client(asyncio.Protocol):
         leaving = question.leave_after_s and self._loop.call_later(question.leave_after_s, self.leave)
         try:
             async with asyncio.timeout(within_s):
-                await self._ended
+                await ended
         except TimeoutError:
+            self._ended = None
             self.leave()
-            answer.ending = Ending.NONE
         finally:
             if leaving:
                 leaving.cancel()

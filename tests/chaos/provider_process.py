@@ -23,7 +23,7 @@ from gateway.providers.mock import Fault, MockRequest, MockServer
 from gateway.providers.mock.script import Step
 
 SEGMENT: Final = 1448
-"""Bytes of a TCP segment, as on an Ethernet. By the 64 KiB of the loopback the kernel sizes its buffers in MiB."""
+"""Bytes of a TCP segment, as on an Ethernet: with the 64 KiB of the loopback, kernel buffers grow to MiB."""
 
 
 class Counts(NamedTuple):

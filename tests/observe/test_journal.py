@@ -71,7 +71,8 @@ def test_the_last_error_of_each_provider_is_kept() -> None:
     }
 
 
-def test_workers_share_the_place_of_a_provider() -> None:
+def test_workers_share_the_place_of_a_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_PROVIDERS", 2)
     errors = LastErrors()
     errors.put("a", {"message": "ours", "at": 1.0})
     assert child(lambda: errors.put("b", {"message": "theirs", "at": 2.0})) == 0

@@ -138,11 +138,11 @@ def test_tokens_are_counted_by_type_and_cost_only_where_a_price_is_known() -> No
 
 def test_gauges_are_set_and_labels_that_went_away_become_0() -> None:
     slab = Slab(2)
+    slab.use_row(1)
+    Metrics(slab).set_gauges("gateway_upstream_connections", {"a": 10.0})
+    slab.use_row(0)  # another worker
     metrics = Metrics(slab)
     metrics.set_gauges("gateway_upstream_connections", {"a": 3.0, "b": 4.0})
-    slab.use_row(1)  # another worker
-    Metrics(slab).set_gauges("gateway_upstream_connections", {"a": 10.0})
-    slab.use_row(0)
     metrics.set_gauges("gateway_upstream_connections", {"b": 5.0})
     found = values(slab)
     assert found[f"{GAUGE}gateway_upstream_connections", "a"] == 10.0

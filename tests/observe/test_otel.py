@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import msgspec
 import pytest
 from harness import Running, running
 from traces import SPAN_ID, TRACE_ID, VALID
 
+from gateway.config import Tracing
 from gateway.observe.tracing import Tracer
 from gateway.providers.mock import MockServer
 
@@ -126,6 +128,20 @@ def collector(delay_s: float = 0.0) -> Iterator[tuple[str, list[ExportTraceServi
 
 def traced(url: str) -> str:
     return f"tracing: {{enabled: true, endpoint: '{url}', service_name: edge}}\n{CONFIG}"
+
+
+def test_a_reload_turns_it_on_and_off() -> None:
+    with collector() as (url, received), running(CONFIG, a=MockServer(), b=MockServer()) as gateway:
+        app = gateway.app
+        for enabled in (True, False):
+            tracing = Tracing(enabled=enabled, endpoint=url)
+            config = msgspec.structs.replace(app.config, tracing=tracing)
+            app._load = lambda config=config: config
+            gateway.call(app.reload)
+            assert app.observer.tracer.exports is enabled
+            ask(gateway, '{"model": "m", "messages": []}')
+        gateway.until(lambda: bool(received))
+        assert len(received) == 1
 
 
 def test_the_end_of_the_gateway_sends_what_is_left_to_the_collector() -> None:

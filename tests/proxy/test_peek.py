@@ -26,9 +26,10 @@ def refusal(body: bytes, path: bytes = CHAT) -> GatewayError:
 # Found.
 
 
-@pytest.mark.parametrize("path", sorted(STRICT_PATHS))
+@pytest.mark.parametrize("path", [CHAT, b"/v1/completions", b"/v1/embeddings", b"/v1/responses"])
 @pytest.mark.parametrize("content_type", [None, JSON, b"text/plain", b"multipart/form-data; boundary=x"])
 def test_on_strict_paths_every_body_is_read_as_json(path: bytes, content_type: bytes | None) -> None:
+    assert path in STRICT_PATHS
     assert model_of(path, content_type, b'{"model": "gpt-4o"}') == "gpt-4o"
 
 

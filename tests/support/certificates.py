@@ -1,4 +1,4 @@
-"""Certificates for tests, made by the `openssl` command: an authority, and servers of which it signed some."""
+"""Certificates for tests, made by the `openssl` command: an authority, and servers that it signed."""
 
 from __future__ import annotations
 
@@ -51,4 +51,4 @@ def _sign(folder: Path, name: str, names: str, *, days: int) -> None:
 
 
 def _openssl(folder: Path, *arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)  # noqa: S603, S607
+    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)

@@ -19,6 +19,7 @@ from gateway.upstream.pool import Pool
 from gateway.upstream.protocol import NEVER, Connection
 from gateway.upstream.response import ResponseHead
 
+REQUEST = b"POST /v1/chat/completions HTTP/1.1\r\nhost: fake\r\n\r\n"
 MAX_HEADER = 4096
 WHOLE = "whole"
 OPEN = "open"
@@ -185,7 +186,7 @@ class Wire:
 
 def ask(connection: Connection, user: FakeUser, *, bodiless: bool = False, body: bytes = b"") -> None:
     """Send a request that has all the time in the world."""
-    connection.send(user, b"HEAD ", body, bodiless=bodiless, deadline_s=NEVER, limit_s=NEVER)
+    connection.send(user, REQUEST, body, bodiless=bodiless, deadline_s=NEVER, limit_s=NEVER)
 
 
 def splits(data: bytes) -> Iterator[list[bytes]]:

@@ -8,7 +8,7 @@ from gateway.errors import Fault
 from gateway.upstream.protocol import NEVER
 from gateway.upstream.response import ResponseHead
 
-from .fakes import OPEN, WHOLE, FakeUser, Seen, Wire, ask, splits
+from .fakes import OPEN, REQUEST, WHOLE, FakeUser, Seen, Wire, ask, splits
 
 OK = b"HTTP/1.1 200 OK\r\n"
 HI = OK + b"content-length: 2\r\n\r\nhi"
@@ -19,7 +19,7 @@ def test_a_request_goes_out_in_one_piece_and_unchanged() -> None:
     for body in (b"", b"small", b"large" * 20_000):
         wire = Wire()
         wire.send(body=body)
-        assert wire.transport.written == b"HEAD " + body
+        assert wire.transport.written == REQUEST + body
 
 
 def test_a_kept_connection_serves_one_request_after_the_other() -> None:

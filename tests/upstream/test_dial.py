@@ -7,8 +7,8 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import cast
 
 import pytest
@@ -90,24 +90,33 @@ class WaitedFor(Asker):
         self.ended.set()
 
 
-async def listen(
+@asynccontextmanager
+async def listening(
     provider: Callable[[], asyncio.Protocol], tls: ssl.SSLContext | None = None
-) -> tuple[asyncio.Server, int]:
+) -> AsyncIterator[int]:
+    """A server on the port that this gives."""
     server = await asyncio.get_running_loop().create_server(provider, "127.0.0.1", 0, ssl=tls)
-    return server, server.sockets[0].getsockname()[1]
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
 
 
-def pool_of(dialler: Dialler) -> Pool:
-    return Pool("a", dialler, PoolSettings(), UpstreamTimeouts(), 65536)
+@contextmanager
+def pool_of(dialler: Dialler) -> Iterator[Pool]:
+    pool = Pool("a", dialler, PoolSettings(), UpstreamTimeouts(), 65536)
+    try:
+        yield pool
+    finally:
+        pool.close()
 
 
 async def answer_of(dialler: Dialler) -> FakeUser:
     """What becomes of one request."""
-    pool = pool_of(dialler)
     user = WaitedFor()
-    assert pool.acquire(user) is None
-    await user.ended.wait()
-    pool.close()
+    with pool_of(dialler) as pool:
+        assert pool.acquire(user) is None
+        await user.ended.wait()
     return user
 
 
@@ -126,6 +135,10 @@ def full_backlog() -> Iterator[int]:
         finally:
             for one in waiting:
                 one.close()
+
+
+def open_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
 
 
 def free_port() -> int:
@@ -175,11 +188,10 @@ def test_a_handshake_that_is_not_answered_runs_into_the_timeout() -> None:
 
 def test_tls_with_an_authority_of_ones_own(certificates: Certificates) -> None:
     async def test() -> None:
-        server, port = await listen(Provider, certificates.server("good"))
-        for host in ("localhost", "127.0.0.1"):
-            user = await answer_of(TcpDialler(host, port, tls_context(certificates.authority), 2.0))
-            assert (user.end, user.body) == ("whole", b"hi")
-        server.close()
+        async with listening(Provider, certificates.server("good")) as port:
+            for host in ("localhost", "127.0.0.1"):
+                user = await answer_of(TcpDialler(host, port, tls_context(certificates.authority), 2.0))
+                assert (user.end, user.body) == ("whole", b"hi")
 
     run(test)
 
@@ -196,10 +208,9 @@ def test_a_certificate_that_does_not_prove_who_it_is(
     certificates: Certificates, certificate: str, trusted: bool, message: str
 ) -> None:
     async def test() -> None:
-        server, port = await listen(Provider, certificates.server(certificate))
         tls = tls_context(certificates.authority if trusted else None)
-        user = await answer_of(TcpDialler("localhost", port, tls, 2.0))
-        server.close()
+        async with listening(Provider, certificates.server(certificate)) as port:
+            user = await answer_of(TcpDialler("localhost", port, tls, 2.0))
         assert user.end == "tls_error"
         assert user.detail.startswith(message)
 
@@ -208,25 +219,28 @@ def test_a_certificate_that_does_not_prove_who_it_is(
 
 def test_a_provider_that_does_not_speak_tls() -> None:
     async def test() -> None:
-        server, port = await listen(lambda: Provider(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
-        user = await answer_of(TcpDialler("localhost", port, tls_context(None), 2.0))
-        server.close()
+        async with listening(lambda: Provider(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as port:
+            user = await answer_of(TcpDialler("localhost", port, tls_context(None), 2.0))
         assert (user.end, user.detail) == ("tls_error", "TLS failed (WRONG_VERSION_NUMBER)")
 
     run(test)
 
 
 @pytest.mark.parametrize(
-    ("then", "end"), [(asyncio.Transport.close, "whole"), (asyncio.Transport.abort, "connection_closed")]
+    ("then", "end"),
+    [
+        (lambda transport: transport.close(), "whole"),
+        (lambda transport: transport.abort(), "connection_closed"),
+    ],
+    ids=["close_notify", "FIN"],
 )
 def test_over_tls_only_its_own_farewell_ends_a_body(
     certificates: Certificates, then: Callable[[asyncio.Transport], None], end: str
 ) -> None:
     # A FIN is not authenticated: anybody on the way could cut the body with one (RFC 8446 section 6.1).
     async def test() -> None:
-        server, port = await listen(lambda: Provider(UNTIL_CLOSE, then), certificates.server("good"))
-        user = await answer_of(TcpDialler("localhost", port, tls_context(certificates.authority), 2.0))
-        server.close()
+        async with listening(lambda: Provider(UNTIL_CLOSE, then), certificates.server("good")) as port:
+            user = await answer_of(TcpDialler("localhost", port, tls_context(certificates.authority), 2.0))
         assert (user.end, user.body) == (end, b"hi")
 
     run(test)
@@ -250,37 +264,38 @@ def test_a_ca_file_that_cannot_be_used_is_named(tmp_path: os.PathLike[str], cont
 def test_a_dial_that_is_given_up_closes_its_socket_at_once(tls: bool) -> None:
     async def test() -> None:
         provider = Provider(b"")
-        server, port = await listen(lambda: provider)
-        pool = pool_of(TcpDialler("127.0.0.1", port, tls_context(None) if tls else None, 2.0))
-        user = Asker()
-        pool.acquire(user)
-        await provider.accepted.wait()
-        started = time.monotonic()
-        pool.cancel(user) if tls else pool.close()
-        await provider.gone.wait()
-        assert time.monotonic() - started < 0.05
-        assert (pool.connections, user.end) == (0, "open")
-        server.close()
+        context = tls_context(None) if tls else None
+        async with listening(lambda: provider) as port:
+            with pool_of(TcpDialler("127.0.0.1", port, context, 2.0)) as pool:
+                user = Asker()
+                pool.acquire(user)
+                await provider.accepted.wait()
+                started = time.monotonic()
+                pool.cancel(user) if tls else pool.close()
+                await provider.gone.wait()
+                assert time.monotonic() - started < 0.05
+                assert (pool.connections, user.end) == (0, "open")
 
     run(test)
 
 
 def test_dials_that_are_given_up_leave_no_descriptor() -> None:
     async def test(port: int) -> None:
-        loop = asyncio.get_running_loop()
-        await loop.getaddrinfo("127.0.0.1", port)
-        before = len(os.listdir("/proc/self/fd"))
-        pool = pool_of(TcpDialler("127.0.0.1", port, None, 2.0))
-        users = [Asker() for _ in range(20)]
-        for user in users:
-            pool.acquire(user)
-        await asyncio.sleep(0.005)
-        assert len(os.listdir("/proc/self/fd")) == before + len(users)
-        for user in users:
-            pool.cancel(user)
-        await asyncio.sleep(0.005)
-        assert len(os.listdir("/proc/self/fd")) == before
-        assert repr(pool) == "<Pool a connections=0 unused=0 dialling=0 queued=0>"
+        with pool_of(TcpDialler("127.0.0.1", port, None, 2.0)) as pool:
+            users = [Asker() for _ in range(20)]
+            descriptors = [open_descriptors()]
+            for user in users:
+                pool.acquire(user)
+            await asyncio.sleep(0.005)
+            descriptors.append(open_descriptors())
+            for user in users:
+                pool.cancel(user)
+            await asyncio.sleep(0.005)
+            descriptors.append(open_descriptors())
+            before, meanwhile, after = descriptors
+            assert meanwhile >= before + len(users)
+            assert meanwhile - after == len(users)
+            assert repr(pool) == "<Pool a connections=0 unused=0 dialling=0 queued=0>"
 
     with full_backlog() as port:
         run(lambda: test(port))

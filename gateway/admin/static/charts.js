@@ -4,7 +4,7 @@
 import { h, svg } from "./dom.js";
 import { duration, NONE, timeOfDay } from "./format.js";
 
-export const SPAN_S = 300;
+const SPAN_S = 300;
 const HEIGHT = 100;
 
 /** The distance from the left edge of what happened at `at`; both in milliseconds since the epoch. */
@@ -36,9 +36,6 @@ export function chart({ title, at, curves, format, now, empty }) {
       h("figcaption", {}, title),
       h("p", { class: "empty" }, empty),
     );
-  const top = niceAbove(Math.max(...known));
-  const y = (value) => Number((HEIGHT - (value / top) * HEIGHT).toFixed(2));
-  const said = curves.map((curve) => summary(curve, format)).join("; ");
   return h(
     "figure",
     { class: "panel chart" },
@@ -50,36 +47,38 @@ export function chart({ title, at, curves, format, now, empty }) {
         h("li", {}, sample(curve.kind), `${curve.name} `, h("b", {}, latest(curve, format))),
       ),
     ),
-    h(
-      "div",
-      { class: "plot" },
-      h("div", { class: "scale", "aria-hidden": "true" }, h("span", {}, format(top)), h("span", {}, "0")),
-      drawing(
-        `${title}, the last 5 minutes. ${said}.`,
-        [0.5, 1].map((part) =>
-          svg("line", { class: "grid", x1: 0, x2: SPAN_S, y1: y(part * top), y2: y(part * top) }),
-        ),
-        svg("line", { class: "base", x1: 0, x2: SPAN_S, y1: HEIGHT, y2: HEIGHT }),
-        curves.map(({ kind, values }) =>
-          drawn(
-            kind,
-            values.map((value, index) => (value === null ? null : [x(at[index], now), y(value)])),
-          ),
-        ),
-        at.map((time, index) =>
-          svg(
-            "rect",
-            { class: "touch", x: x(time, now) - 5, y: 0, width: 5, height: HEIGHT },
-            svg(
-              "title",
-              {},
-              `${timeOfDay(time)}: ${curves.map((curve) => `${curve.name} ${written(curve.values[index], format)}`).join(", ")}`,
-            ),
-          ),
-        ),
-      ),
-      axis(),
+    plot({ title, at, curves, format, now, top: niceAbove(Math.max(...known)) }),
+  );
+}
+
+function plot({ title, at, curves, format, now, top }) {
+  const y = (value) => Number((HEIGHT - (value / top) * HEIGHT).toFixed(2));
+  const level = (kind, value) => svg("line", { class: kind, x1: 0, x2: SPAN_S, y1: y(value), y2: y(value) });
+  const points = (values) =>
+    values.map((value, index) => (value === null ? null : [x(at[index], now), y(value)]));
+  const said = curves.map((curve) => summary(curve, format)).join("; ");
+  return h(
+    "div",
+    { class: "plot" },
+    h("div", { class: "scale", "aria-hidden": "true" }, h("span", {}, format(top)), h("span", {}, "0")),
+    drawing(
+      `${title}, the last 5 minutes. ${said}.`,
+      [level("base", 0), level("grid", top / 2), level("grid", top)],
+      curves.map(({ kind, values }) => drawn(kind, points(values))),
+      at.map((_, index) => step(at, index, curves, format, now)),
     ),
+    axis(),
+  );
+}
+
+// A place to point at, which tells the values there.
+function step(at, index, curves, format, now) {
+  const left = index ? x(at[index - 1], now) : x(at[0], now) - 5;
+  const values = curves.map((curve) => `${curve.name} ${written(curve.values[index], format)}`).join(", ");
+  return svg(
+    "rect",
+    { class: "touch", x: left, y: 0, width: (x(at[index], now) - left).toFixed(2), height: HEIGHT },
+    svg("title", {}, `${timeOfDay(at[index])}: ${values}`),
   );
 }
 
@@ -90,7 +89,8 @@ const latest = (curve, format) => written(curve.values.at(-1) ?? null, format);
 function summary(curve, format) {
   const known = curve.values.filter((value) => value !== null);
   if (!known.length) return `${curve.name}: nothing`;
-  return `${curve.name}: now ${latest(curve, format)}, lowest ${format(Math.min(...known))}, highest ${format(Math.max(...known))}`;
+  const [least, most] = [Math.min(...known), Math.max(...known)].map(format);
+  return `${curve.name}: now ${latest(curve, format)}, lowest ${least}, highest ${most}`;
 }
 
 const sample = (kind) =>

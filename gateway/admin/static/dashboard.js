@@ -33,10 +33,9 @@ function draw() {
   const now = (feed.lostAt ?? Date.now()) + ahead;
   const chosen = document.querySelector("input[name=window]:checked").value;
   const window = { ...stats.windows[chosen], span: SPANS[chosen] };
-  show(
-    place("facts"),
-    `${stats.version} (${stats.speedups}), up ${duration(stats.uptime_s)}, ${stats.workers} ${stats.workers === 1 ? "worker" : "workers"}`,
-  );
+  const workers = stats.workers === 1 ? "1 worker" : `${stats.workers} workers`;
+  const { version, speedups, uptime_s: uptime } = stats;
+  show(place("facts"), `${version} (${speedups}), up ${duration(uptime)}, ${workers}`);
   show(place("status"), headline(stats, now, feed.lostAt !== null));
   show(place("cards"), cards(stats, window, now));
   show(place("totals"), totals(stats, window));

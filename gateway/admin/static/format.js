@@ -47,6 +47,9 @@ export function latency(seconds) {
   return `${digits(seconds)} s`;
 }
 
+/** What half of the requests took at most, and what 99 % of them did. */
+export const percentiles = ({ p50, p99 }) => `${latency(p50)} / ${latency(p99)}`;
+
 /** A time that passes, in seconds, by its two largest units: 12 s, 3 min 4 s, 1 d 2 h. */
 export function duration(seconds) {
   const total = Math.max(0, Math.round(seconds));

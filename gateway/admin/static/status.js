@@ -1,7 +1,7 @@
 // What is wrong and what is being done about it, in words: the first thing that the page says.
 
 import { h } from "./dom.js";
-import { ago, count, duration, latency, moment, NONE, percent, rate, words } from "./format.js";
+import { ago, count, duration, percentiles, moment, NONE, percent, rate, words } from "./format.js";
 import { timeline } from "./charts.js";
 
 const OVERALL = { healthy: "Healthy", degraded: "Degraded", unhealthy: "Unhealthy" };
@@ -12,7 +12,7 @@ const CIRCUITS = {
   none: "No breaker",
 };
 const ALL = ["", "The provider can be asked.", "Both providers can be asked."];
-const GRAVITY = { open: 0, "half-open": 1, closed: 3, none: 3 };
+const GRAVITY = { bad: 0, warning: 1, good: 2 };
 const MARKS = { good: "✓", warning: "▲", bad: "✕" };
 
 const stateOf = (provider) => provider.circuit_state ?? "none";
@@ -46,9 +46,8 @@ function sentences(stats, now) {
   const all = ALL[stats.providers.length] ?? `All ${stats.providers.length} providers can be asked.`;
   if (!total.requests) return [`${all} No request has come in the last minute.`];
   const failures = failed(total);
-  return [
-    `${all} ${failures ? `${percent(failures, total.requests)} of the last minute's requests failed.` : "No request has failed in the last minute."}`,
-  ];
+  if (!failures) return [`${all} No request has failed in the last minute.`];
+  return [`${all} ${percent(failures, total.requests)} of the last minute's requests failed.`];
 }
 
 /** A troubled provider in one sentence. It changes only with the state, so that it can be read aloud. */
@@ -64,22 +63,20 @@ export function inShort(provider) {
 export function cards(stats, window, now) {
   const startedAt = Date.parse(stats.generated_at) - stats.uptime_s * 1000;
   const traffic = new Map(window.providers.map((one) => [one.provider, one]));
-  return ranked(stats.providers, traffic).map((provider) =>
-    card(provider, traffic.get(provider.name), window.span, stats, now, startedAt),
-  );
-}
-
-function ranked(providers, traffic) {
-  const gravity = (provider) => {
-    const failures = traffic.get(provider.name)?.attempts.failure ?? 0;
-    return GRAVITY[stateOf(provider)] - (failures || provider.failures ? 1 : 0) * (provider.healthy ? 1 : 0);
+  const kindOf = (provider) => {
+    if (provider.circuit_state === "open") return "bad";
+    return provider.healthy && !traffic.get(provider.name).attempts.failure ? "good" : "warning";
   };
-  return [...providers].sort((one, other) => gravity(one) - gravity(other));
+  const gravity = (provider) => GRAVITY[kindOf(provider)] + (provider.healthy ? 0.5 : 0);
+  return [...stats.providers]
+    .sort((one, other) => gravity(one) - gravity(other))
+    .map((provider) => {
+      const past = { startedAt, span: window.span, traffic: traffic.get(provider.name) };
+      return card(provider, kindOf(provider), past, stats, now);
+    });
 }
 
-function card(provider, traffic, span, stats, now, startedAt) {
-  const failures = traffic?.attempts.failure ?? 0;
-  const kind = provider.circuit_state === "open" ? "bad" : !provider.healthy || failures ? "warning" : "good";
+function card(provider, kind, { startedAt, span, traffic }, stats, now) {
   return h(
     "article",
     { class: `panel card ${kind}`, "aria-label": provider.name },
@@ -91,11 +88,11 @@ function card(provider, traffic, span, stats, now, startedAt) {
       h("span", { class: "muted" }, provider.format),
       h("span", { class: `badge ${kind}` }, CIRCUITS[stateOf(provider)]),
     ),
-    story(provider, failures, span, stats, now).map((part) => h("p", {}, part)),
+    story(provider, traffic.attempts.failure, span, stats, now).map((part) => h("p", {}, part)),
     provider.last_error &&
       h(
         "p",
-        { class: "error" },
+        {},
         h("span", { class: "muted" }, "Last error, ", ago(Date.parse(provider.last_error.at), now), ": "),
         h("code", {}, provider.last_error.message),
       ),
@@ -166,25 +163,18 @@ function cause(provider) {
 
 const times = (number) => ["never", "once"][number] ?? `${count(number)} times`;
 
-const attempts = ({ attempts: { success, failure, neutral } }) => success + failure + neutral;
-
 function numbers(provider, traffic) {
   const { connections, queued } = provider.pool;
+  const { success, failure, neutral } = traffic.attempts;
   return h(
     "dl",
     { class: "numbers" },
-    pair("Answered", traffic ? rate(traffic.requests_per_s) : rate(0)),
-    pair("Failed", traffic ? percent(failed(traffic), traffic.requests) : percent(0, 0)),
-    pair("Attempts failed", traffic ? percent(traffic.attempts.failure, attempts(traffic)) : percent(0, 0)),
+    pair("Answered", rate(traffic.requests_per_s)),
+    pair("Failed", percent(failed(traffic), traffic.requests)),
+    pair("Attempts failed", percent(failure, success + failure + neutral)),
     pair("Circuit opened", provider.circuit_state ? times(provider.opened) : NONE),
-    pair(
-      "Latency p50 / p99",
-      `${latency(traffic?.latency_s.p50 ?? null)} / ${latency(traffic?.latency_s.p99 ?? null)}`,
-    ),
-    pair(
-      "First byte p50 / p99",
-      `${latency(traffic?.first_byte_s.p50 ?? null)} / ${latency(traffic?.first_byte_s.p99 ?? null)}`,
-    ),
+    pair("Latency p50 / p99", percentiles(traffic.latency_s)),
+    pair("First byte p50 / p99", percentiles(traffic.first_byte_s)),
     pair("In flight", provider.inflight_requests),
     pair("Connections", queued ? `${connections}, ${queued} waiting` : connections),
   );

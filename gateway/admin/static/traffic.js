@@ -2,38 +2,37 @@
 
 import { chart } from "./charts.js";
 import { h, svg } from "./dom.js";
-import { ago, count, duration, latency, moment, percent, rate, usd, words } from "./format.js";
+import { ago, count, duration, latency, moment, percentiles, percent, rate, usd, words } from "./format.js";
 import { failed, pair } from "./status.js";
 
 const MAX_CHANGES = 20;
 
-const both = ({ p50, p99 }) => `${latency(p50)} / ${latency(p99)}`;
-
 /** The numbers of the chosen window, over all providers. */
 export function totals(stats, window) {
-  const { total } = window;
   return h(
-    "dl",
-    { class: "panel numbers wide" },
+    "div",
+    { class: "panel" },
+    h("dl", { class: "numbers wide" }, pairs(stats, window)),
+    h("p", { class: "note" }, `What ended ${window.span}; the numbers cover ${duration(window.seconds)}.`),
+  );
+}
+
+function pairs(stats, { total, refused, overhead_s: overhead }) {
+  const { client, upstream } = stats.open_connections;
+  const share = total.requests ? ` (${percent(failed(total), total.requests)})` : "";
+  return [
     pair("Requests", `${count(total.requests)} (${rate(total.requests_per_s)})`),
-    pair(
-      "Failed (429, 5xx, 504)",
-      `${count(failed(total))}${total.requests ? ` (${percent(failed(total), total.requests)})` : ""}`,
-    ),
-    pair("Refused by the gateway", count(window.refused)),
+    pair("Failed (429, 5xx, 504)", `${count(failed(total))}${share}`),
+    pair("Refused by the gateway", count(refused)),
     pair("Clients that left (499)", count(total.errors["499"])),
-    pair("Latency p50 / p99", both(total.latency_s)),
-    pair("First byte p50 / p99", both(total.first_byte_s)),
-    pair("Gateway's own part p50 / p99", both(window.overhead_s)),
+    pair("Latency p50 / p99", percentiles(total.latency_s)),
+    pair("First byte p50 / p99", percentiles(total.first_byte_s)),
+    pair("Gateway's own part p50 / p99", percentiles(overhead)),
     pair("Tokens", `${count(total.tokens.input)} in, ${count(total.tokens.output)} out`),
     pair("Cost", total.cost_usd === null ? "no prices set" : usd(total.cost_usd)),
     pair("In flight now", count(stats.inflight_requests)),
-    pair(
-      "Connections now",
-      `${count(stats.open_connections.client)} from clients, ${count(stats.open_connections.upstream)} to providers`,
-    ),
-    h("p", { class: "muted" }, `What ended ${window.span}; the numbers cover ${duration(window.seconds)}.`),
-  );
+    pair("Connections now", `${count(client)} from clients, ${count(upstream)} to providers`),
+  ];
 }
 
 /** The last five minutes as curves. */
@@ -134,8 +133,8 @@ export function models(window) {
         row.provider,
         count(row.requests),
         percent(failed(row), row.requests),
-        both(row.latency_s),
-        both(row.first_byte_s),
+        percentiles(row.latency_s),
+        percentiles(row.first_byte_s),
         count(row.tokens.input),
         count(row.tokens.output),
         usd(row.cost_usd),
@@ -176,7 +175,7 @@ const bar = (value, most) => [
   ),
 ];
 
-// On a narrow screen a row becomes a block (dashboard.css). The roles keep it a table for those who hear it.
+// On a narrow screen a row becomes a block (panels.css). The roles keep it a table for those who hear it.
 function table(caption, titles, rows) {
   return h(
     "div",
