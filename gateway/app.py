@@ -262,6 +262,11 @@ class App:
         """Open client connections."""
         return sum(len(one.site.connections) for one in self._listeners)
 
+    @property
+    def busy_connections(self) -> int:
+        """Client connections on which something is under way."""
+        return sum(connection.busy for one in self._listeners for connection in one.site.connections)
+
     async def start(self) -> None:
         """Serve. The part that needs the running event loop."""
         loop = asyncio.get_running_loop()

@@ -27,7 +27,7 @@ class Server(Protocol):
         """Accept nothing more; the result is how many seconds what is under way may take."""
 
     @property
-    def open_connections(self) -> int:
+    def busy_connections(self) -> int:
         """Client connections on which something is under way."""
 
     def close(self) -> None:
@@ -74,9 +74,9 @@ async def serve(server: Server, ready: Callable[[], None] | None = None, lifelin
 async def _drain(server: Server, forced: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     within_s = server.begin_drain()
-    log.tell(logging.INFO, "draining", connections=server.open_connections, within_s=within_s)
+    log.tell(logging.INFO, "draining", connections=server.busy_connections, within_s=within_s)
     deadline_s = loop.time() + within_s
-    while server.open_connections and loop.time() < deadline_s and not forced.is_set():
+    while server.busy_connections and loop.time() < deadline_s and not forced.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(forced.wait(), _POLL_S)
-    log.tell(logging.INFO, "stopped", cut_connections=server.open_connections)
+    log.tell(logging.INFO, "stopped", cut_connections=server.busy_connections)

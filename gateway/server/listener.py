@@ -158,12 +158,17 @@ class Listener:
         self._schedule(loop)
 
     def stop_accepting(self) -> None:
-        """Close the listening sockets, and the connections behind what is under way on them."""
+        """Close the listening sockets, and connections behind what is under way on them.
+
+        Idle ones stay until the end: a load balancer that asks on one whether the gateway is ready gets an
+        answer, and the connection is closed behind it.
+        """
         for server in self._servers:
             server.close()
         self._servers.clear()
         for connection in list(self.site.connections):
-            connection.finish()
+            if connection.busy:
+                connection.finish()
 
     def close(self) -> None:
         """End everything at once."""

@@ -119,6 +119,13 @@ class ClientConnection(asyncio.Protocol):
 
     # -- for the listener
 
+    @property
+    def busy(self) -> bool:
+        """Something is under way: a request that is read or answered, an answer that is still going out."""
+        if self._request is not None or self._reader.request is not None or self._linger_until_s:
+            return True
+        return self._transport.get_write_buffer_size() > 0
+
     def finish(self) -> None:
         """Answer what is under way and nothing more; close at once where nothing is."""
         if self._request is not None:

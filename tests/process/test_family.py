@@ -55,6 +55,7 @@ def test_dead_worker_is_replaced_and_finds_the_breaker_as_it_was(config: Path) -
         both_workers(gateway)
         for _ in range(6):
             gateway.chat()
+        gateway.wait_for("upstream_error", 5)  # a killed worker takes what its log has not written yet along
         os.kill(gateway.worker_pids[0], signal.SIGKILL)
         gateway.wait_for("started", 3)
         assert gateway.named("worker_died")[0]["reason"] == "signal SIGKILL"
@@ -129,6 +130,25 @@ def test_sigterm_lets_a_stream_end_and_exits_0(config: Path) -> None:
                 data += more
         assert b"[DONE]" in data
         assert data.endswith(b"0\r\n\r\n")
+        assert gateway.process.wait(10) == 0
+
+
+def test_ready_turns_503_on_a_connection_that_is_open(config: Path) -> None:
+    config.write_text((CONFIG % "latency: 500ms").replace("workers: 2", "workers: 1"))
+    with served(config) as gateway:
+        port = int(gateway.url.rpartition(":")[2])
+        asking = b"GET /health/ready HTTP/1.1\r\nhost: x\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", port), 10) as client:
+            client.sendall(asking)
+            assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+            request = threading.Thread(target=gateway.chat)
+            request.start()
+            gateway.until(lambda: gateway.get("/stats")["inflight_requests"] == 1, "a request in flight")
+            gateway.signal(signal.SIGTERM)
+            gateway.wait_for("draining")
+            client.sendall(asking)
+            assert client.recv(65536).startswith(b"HTTP/1.1 503 ")
+        request.join()
         assert gateway.process.wait(10) == 0
 
 

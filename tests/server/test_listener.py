@@ -111,20 +111,24 @@ def test_place_that_cannot_be_a_unix_socket_is_named(tmp_path: Path, name: str, 
 # -- stopping
 
 
-def test_stopping_closes_what_is_idle_and_lets_the_rest_end() -> None:
+def test_stopping_lets_end_what_is_under_way_and_answers_on_what_is_open() -> None:
     async def scenario() -> None:
         async with (
             listening(body=None) as (served, listener),
-            connected(listener) as (idle, _),
+            connected(listener) as (idle, asking),
             connected(listener) as (busy, writer),
         ):
             writer.write(GET)
             await served.until(lambda: len(served.site.connections) == 2 and bool(served.exchanges))
             served.site.draining = True
             listener.stop_accepting()
-            assert await idle.read() == b""
             with pytest.raises(ConnectionError):
                 await asyncio.open_connection("127.0.0.1", port_of(listener))
+            assert sum(connection.busy for connection in served.site.connections) == 1
+            asking.write(GET)
+            await served.until(lambda: len(served.exchanges) == 2)
+            served.exchanges[1].respond()
+            assert b"\r\nconnection: close\r\n" in await idle.read()
             served.exchanges[0].respond()
             answer = await busy.read()
             assert b"\r\nconnection: close\r\n" in answer

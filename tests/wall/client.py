@@ -22,6 +22,8 @@ class Answer:
         self.raw_body = b""
         self.raw = b""
         self.ending = "cut"
+        self.surplus = False
+        """Something came behind the end."""
         self._parser = httptools.HttpResponseParser(self)
 
     @property
@@ -57,13 +59,23 @@ class Answer:
 
     def feed(self, data: bytes) -> None:
         self.raw += data
-        self._parser.feed_data(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            if self.ending != "whole":
+                self.ending = "malformed"
 
     def finish(self) -> None:
         """The connection ended with FIN: a body without any framing is whole by that."""
         framed = "content-length" in self.headers or "transfer-encoding" in self.headers
         if self.status and not framed:
             self.ending = "whole"
+
+    def on_message_begin(self) -> None:
+        self.surplus = self.ending == "whole"
+        if self.surplus:
+            raise ValueError("surplus")  # stops the parser
+        self.headers.clear()  # those of an informational response
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers[name.decode().lower()] = value.decode()
@@ -75,7 +87,8 @@ class Answer:
         self.raw_body += body
 
     def on_message_complete(self) -> None:
-        self.ending = "whole"
+        if self.status >= 200:
+            self.ending = "whole"
 
 
 def request(
@@ -98,7 +111,7 @@ def request(
 def read(sock: socket.socket) -> Answer:
     """Read one answer to its end."""
     answer = Answer()
-    while answer.ending != "whole":
+    while answer.ending == "cut":
         try:
             data = sock.recv(65536)
         except ConnectionResetError:
@@ -107,11 +120,7 @@ def read(sock: socket.socket) -> Answer:
         if not data:
             answer.finish()
             return answer
-        try:
-            answer.feed(data)
-        except httptools.HttpParserError:
-            answer.ending = "malformed"
-            return answer
+        answer.feed(data)
     return answer
 
 

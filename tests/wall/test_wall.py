@@ -24,6 +24,7 @@ def test_wall(row: Row, mode: str, setting: str, note: Callable[[str, str, str, 
     view, answer = observe(row, setting, stream=mode == "streamed")
     note(row.name, mode, setting, view)
     assert view == expect.view(setting)
+    assert not answer.surplus
     assert KEY.encode() not in answer.raw
     assert view.client.startswith("200 of") or b"[DONE]" not in answer.raw
     assert ", cut" not in view.client or b"[DONE]" not in answer.raw
