@@ -229,6 +229,7 @@ class App:
         server = self.config.server
         return Site(
             data=service.handle,
+            new_request_id=service.new_request_id,
             pages=pages,
             keys=_keys(server),
             limits=server.limits,

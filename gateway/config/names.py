@@ -73,9 +73,9 @@ def line(text: str) -> str:
 
 
 def provider_name(text: str) -> str:
-    """Accept 1 to 64 letters, digits, dots, underscores and hyphens."""
-    if _PROVIDER_NAME.fullmatch(text) is None:
-        raise ValueError("is not a provider name (use 1 to 64 of A-Z a-z 0-9 . _ -)")
+    """Accept 1 to 64 letters, digits, dots, underscores and hyphens; `none` stands for no provider."""
+    if _PROVIDER_NAME.fullmatch(text) is None or text == "none":
+        raise ValueError('is not a provider name (use 1 to 64 of A-Z a-z 0-9 . _ -, and not "none")')
     return text
 
 

@@ -56,6 +56,10 @@ class Finished(Protocol):
     def provider_request_id(self) -> bytes | None: ...
 
 
+CLIENT_LEFT: Final = 499
+"""The status under which a request is told whose client left (nginx's): it never goes on a wire."""
+
+
 class Events:
     """Turns facts into log events. `access` adds a line for each request.
 
@@ -88,14 +92,14 @@ class Events:
         tell(logging.WARNING, "stream_broken", **fields, reason=reason, detail=detail[:_MAX_TEXT])
 
     def finished(self, exchange: Finished, now: float) -> None:
-        """A request is over."""
+        """A request is over: told with `access`, or where the client left before it had its answer."""
         if self.access:
-            fields = _of_request(exchange.request, exchange.request_id, exchange.status, now)
-            fields |= {"provider": exchange.provider.name, "model": exchange.route.label}
-            fields |= {"attempts": exchange.attempts, "upstream_ms": _milliseconds(exchange.upstream_s)}
+            fields = _of_exchange(exchange, now)
             if exchange.provider_request_id is not None:
                 fields["provider_request_id"] = _text(exchange.provider_request_id)
             tell(logging.INFO, "access", **fields)
+        elif exchange.status == CLIENT_LEFT:
+            tell(logging.INFO, "client_left", **_of_exchange(exchange, now))
 
     def refused(self, request: Requested, request_id: bytes, status: int, code: str, now: float) -> None:
         """A request was refused before a provider was chosen."""
@@ -128,6 +132,13 @@ def _of_request(request: Requested, request_id: bytes, status: int, now: float) 
         "status": status,
         "duration_ms": _milliseconds(now - request.received_s),
     }
+
+
+def _of_exchange(exchange: Finished, now: float) -> dict[str, object]:
+    fields = _of_request(exchange.request, exchange.request_id, exchange.status, now)
+    fields |= {"provider": exchange.provider.name, "model": exchange.route.label}
+    fields |= {"attempts": exchange.attempts, "upstream_ms": _milliseconds(exchange.upstream_s)}
+    return fields
 
 
 def _milliseconds(seconds: float) -> float:

@@ -24,7 +24,9 @@ import orjson
 from gateway.observe.throttle import Throttle
 from gateway.observe.writer import LineWriter, StreamSink
 
-STORMY: Final = frozenset({"upstream_error", "retry", "fallback", "stream_broken", "internal_error"})
+STORMY: Final = frozenset(
+    {"upstream_error", "retry", "fallback", "stream_broken", "client_left", "internal_error"}
+)
 """Events that come with every request when a provider is down; so may the records of libraries."""
 FLUSH_S: Final = 2.0
 _FRAMES: Final = 20

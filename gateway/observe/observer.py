@@ -68,7 +68,7 @@ class Observer:
             self._metrics.tokens(provider, route.label, tokens, price)
         if exchange.trace is not None:
             exchange.trace.answered(exchange, now)
-        if self.log.access:
+        if self.log.access or exchange.status == events.CLIENT_LEFT:
             self.log.finished(exchange, now)
 
     def refused(self, request: Traced, request_id: bytes, status: int, code: str, now: float) -> None:

@@ -41,14 +41,14 @@ class ModelList:
         self._asked_at: dict[str, float] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
 
-    def answer(self, name: bytes, client: Client, request_id: bytes) -> _Answering:
-        """Answer with the list, or with the model `name` where that is not empty."""
+    def answer(self, name: bytes, client: Client, own_fields: Callable[[], bytes]) -> _Answering:
+        """Answer with the list, or with the model `name` where that is not empty, and with `own_fields()`."""
         wanted = unquote_to_bytes(name.removeprefix(b"/")).decode("utf-8", "replace")
-        return _Answering(asyncio.get_running_loop().create_task(self._answer(wanted, client, request_id)))
+        return _Answering(asyncio.get_running_loop().create_task(self._answer(wanted, client, own_fields)))
 
-    async def _answer(self, wanted: str, client: Client, request_id: bytes) -> None:
-        fields = [b"x-request-id: %b\r\n" % request_id]
+    async def _answer(self, wanted: str, client: Client, own_fields: Callable[[], bytes]) -> None:
         await self._refresh()
+        fields = [own_fields()]
         models = self._merged()
         answer: Model = {"object": "list", "data": list(models.values())}
         if wanted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import random
 import secrets
@@ -11,6 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.errors import GatewayError
+from gateway.observe.metrics import UNROUTED
+from gateway.proxy import answers
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.models import ModelList
 from gateway.proxy.peek import STRICT_PATHS, model_of, with_model
@@ -77,17 +80,22 @@ class Service:
             and path[10:11] in (b"", b"/")
             and request.method in (b"GET", b"HEAD")
         ):
-            return self._models.answer(path[11:], client, self.new_request_id())
+            fields = functools.partial(self._unrouted_fields, request, request.request_id or self.new_request_id())
+            return self._models.answer(path[11:], client, fields)
         try:
             route, body = self._route(request)
         except GatewayError as error:
             request_id = request.request_id or self.new_request_id()
             self.observer.refused(request, request_id, error.status, error.code or "", self.clock())
-            client.refuse(error, [b"x-request-id: %b\r\n" % request_id])
+            client.refuse(error, [self._unrouted_fields(request, request_id)])
             return None
         exchange = Exchange(self, request, client, route, body, self.observer.started(request))
         exchange.start()
         return exchange
+
+    def _unrouted_fields(self, request: Request, request_id: bytes) -> bytes:
+        gateway_s = self.clock() - request.received_s
+        return answers.own_fields(UNROUTED, 0, gateway_s, 0.0, 0.0, request_id)
 
     def _route(self, request: Request) -> tuple[Route, bytes]:
         body = request.body

@@ -54,7 +54,7 @@ class Site:
 
     `keys` are the API keys that clients may use; none means that no key is asked for. `buffered` is the
     number of body bytes that are held for all requests together. `clock` is monotonic, `wall_clock` counts
-    from the epoch, both in seconds.
+    from the epoch, both in seconds; `new_request_id` makes the id of a refused request.
     """
 
     def __init__(
@@ -69,8 +69,10 @@ class Site:
         cors_origins: tuple[str, ...] = (),
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
+        new_request_id: Callable[[], bytes] = lambda: b"",
     ) -> None:
         self.clock = clock
+        self._new_request_id = new_request_id
         self._wall_clock = wall_clock
         self.buffered = 0
         self.draining = False
@@ -174,6 +176,9 @@ class Site:
                     b'Basic realm="gateway"',
                     b"\r\n",
                 )  # a browser asks then
+        request_id = (request and request.request_id) or self._new_request_id()
+        if request_id:
+            fields += (b"x-request-id", b": ", request_id, b"\r\n")
         fields += self.date_field()
         return fields
 

@@ -75,7 +75,8 @@ async def _wave(place: Stand, settings: Settings, report: Report) -> int:
         readers = [stack.enter_context(socket.socket()) for _ in range(settings.readers)]
         await _judge_standstill(place, readers, before, report)
         began_s = time.monotonic()
-        await asyncio.gather(*(_read_on(reader) for reader in readers[: settings.read_on]))
+        async with asyncio.timeout(WITHIN_S):
+            await asyncio.gather(*(_read_on(reader) for reader in readers[: settings.read_on]))
         name = f"seconds in which {settings.read_on} read {READ_ON_BYTES >> 20} MiB each"
         report.note(name, time.monotonic() - began_s)
     return await _judge_end(place, before, report)

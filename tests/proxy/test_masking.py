@@ -112,10 +112,10 @@ RAW_DEFLATE = zlib.compressobj(wbits=-15)
     ids=["gzip", "GZIP", "x-gzip", "deflate", "raw deflate"],
 )
 def test_a_coded_error_that_shows_a_secret_goes_out_decoded(coding: str, body: bytes) -> None:
-    error = head(401, content_type="application/json", content_encoding=coding)
+    error = head(400, content_type="application/json", content_encoding=coding, x_other="1")
     fields, data = without_secrets(error, body, (KEY,), True)
     assert data == ECHO.replace(KEY, STARS)
-    assert fields == [b"content-type", b": ", b"application/json", b"\r\n"]
+    assert b"".join(fields) == b"content-type: application/json\r\nx-other: 1\r\n"
 
 
 @pytest.mark.parametrize(

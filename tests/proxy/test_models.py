@@ -156,7 +156,7 @@ class Scene:
         return asyncio.run(ask())
 
     def answer(self, client: Client, name: bytes = b"") -> Any:
-        return self.list.answer(name, client, b"req_1")  # type: ignore[arg-type]
+        return self.list.answer(name, client, lambda: b"x-request-id: req_1\r\n")  # type: ignore[arg-type]
 
     def names(self) -> list[str]:
         return self.ask().ids()

@@ -6,7 +6,6 @@ import json
 import re
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -17,10 +16,9 @@ from gateway.providers.mock import MockServer
 from gateway.providers.mock.connection import MockRequest
 from gateway.providers.mock.faults import Fault
 from gateway.providers.mock.script import Step
-from gateway.resilience.breaker import CircuitBreaker
-from gateway.resilience.outcome import Outcome
 
 from .client import Answer, ask
+from .gateways import count_failures, pool_of
 from .rows import FAILURES_BEFORE, OPENING, RETRIES, Row, View
 
 REPLY = "one two three"
@@ -153,7 +151,7 @@ def observe(row: Row, setting: str, *, stream: bool) -> tuple[View, Answer]:
             gateway.kill("a")
         answer = ask(gateway.port, stream=stream)
         asked = a.requests_seen - asked_before
-        kept = gateway.call(lambda: gateway.app._pools["a"].connections) > 0
+        kept = gateway.call(lambda: pool_of(gateway).connections) > 0
         gateway.until(lambda: a.connections_open == int(kept))
         health = health_of(gateway)
         assert (health["b"]["circuit_state"], health["b"]["failures"]) == ("open", 1), "b's breaker was fed"
@@ -166,15 +164,6 @@ def observe(row: Row, setting: str, *, stream: bool) -> tuple[View, Answer]:
             kept=kept,
         )
     return view, answer
-
-
-def count_failures(gateway: Running, name: str, failures: int) -> None:
-    """Let the breaker of a provider have counted so many failures."""
-    breaker = gateway.app.providers[name].policies[0].breaker
-    assert isinstance(breaker, CircuitBreaker)
-    for _ in range(failures):
-        now = time.monotonic()
-        breaker.record(breaker.acquire(now), Outcome.FAILURE, now)
 
 
 def health_of(gateway: Running) -> dict[str, Any]:
