@@ -19,7 +19,7 @@ from gateway.errors import ConnectError, Fault
 from gateway.upstream.dial import Dialler
 from gateway.upstream.protocol import Connection, User
 
-_MAX_TICK_S: Final = 0.5
+_MAX_TICK_S: Final = 0.1
 _MIN_TICK_S: Final = 0.005
 
 

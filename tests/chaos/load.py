@@ -174,6 +174,8 @@ def _kind(question: Question, answer: Answer) -> str:
         return "left by the client"
     if answer.worker_killed and answer.ending is not Ending.WHOLE:
         return "lost with a killed worker"
+    if answer.ending is not Ending.WHOLE and not answer.error:
+        return "lost"
     if answer.status != 200:
         return "refused with an error"
     if answer.error:

@@ -28,10 +28,10 @@ class Usage(NamedTuple):
 
 
 def is_alive(pid: int) -> bool:
-    """The process exists, and is not a corpse that nobody has looked at yet."""
+    """The process exists, and is not a corpse that nobody has looked at yet; its last thread counts."""
     try:
-        return _state(pid) != "Z"
-    except FileNotFoundError:
+        return _state(pid) != "Z" or len(os.listdir(f"/proc/{pid}/task")) > 1
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 

@@ -15,7 +15,7 @@ from gateway.config import Config, Model, Provider
 from gateway.errors import ConnectError, Fault, GatewayError
 from gateway.providers import factory
 from gateway.proxy import models
-from gateway.proxy.models import FRESH_S, MAX_LIST, ModelList
+from gateway.proxy.models import ANSWER_S, FRESH_S, MAX_LIST, ModelList
 from gateway.resilience.breaker import CircuitBreaker
 from gateway.resilience.outcome import Outcome
 from gateway.resilience.plan import Policy
@@ -58,13 +58,18 @@ class Client:
 
 
 class Upstream:
-    """The pool of one provider, and its only connection; `answer` is a body, a status or what goes wrong."""
+    """The pool of one provider, and its only connection; `answer` is a body, a status or what goes wrong.
+
+    A body comes in two reads; of one with `divide_at` only the first one comes.
+    """
 
     reused = received = False
 
     def __init__(self, answer: object = None) -> None:
         self.answer: Any = answer
         self.heads: list[bytes] = []
+        self.limits: dict[str, Any] = {}
+        self.divide_at = 0
         self.cancelled = 0
         self.abandoned = 0
 
@@ -85,6 +90,7 @@ class Upstream:
 
     def send(self, user: Any, head_: bytes, body: bytes, **limits: Any) -> None:
         self.heads.append(head_)
+        self.limits = limits
         assert body == b""
         if self.answer == "silence":
             return
@@ -95,10 +101,10 @@ class Upstream:
             user.on_body(b"{}", True)
         else:
             user.on_head(head(200))
-            middle = len(self.answer) // 2
-            user.on_body(self.answer[:middle], False)
-            if not self.abandoned:
-                user.on_body(self.answer[middle:], True)
+            at = self.divide_at or len(self.answer) // 2
+            user.on_body(self.answer[:at], False)
+            if not self.divide_at:
+                user.on_body(self.answer[at:], True)
 
     def abandon(self) -> None:
         self.abandoned += 1
@@ -179,6 +185,7 @@ def test_what_is_configured_is_listed_without_any_provider() -> None:
 def test_what_providers_list_stands_under_the_name_that_reaches_it() -> None:
     scene = Scene(a=listing("m", "n"), b=listing("m", "o"))  # every name goes to the first provider
     assert scene.names() == ["m", "n", "b/m", "b/o"]
+    assert scene.ask(b"/b/o").answer == {"id": "b/o", "object": "model", "created": 0, "owned_by": "b"}
 
 
 def test_a_model_that_is_routed_elsewhere_is_listed_with_its_provider() -> None:
@@ -269,9 +276,11 @@ def test_the_question_is_a_plain_get_of_the_provider() -> None:
     scene = Scene()
     scene.ask()
     [asked] = scene.upstreams["a"].heads
-    assert asked.startswith(b"GET /v1/models HTTP/1.1\r\nhost: mock\r\n")
-    assert b"accept: application/json\r\n" in asked
-    assert b"content-length" not in asked
+    assert asked == (
+        b"GET /v1/models HTTP/1.1\r\nhost: mock\r\naccept: application/json\r\nvia: 1.1 gateway\r\n\r\n"
+    )
+    limit_s = scene.now + ANSWER_S
+    assert scene.upstreams["a"].limits == {"bodiless": False, "deadline_s": limit_s, "limit_s": limit_s}
 
 
 def test_a_provider_whose_circuit_is_open_is_left_alone() -> None:
@@ -316,11 +325,18 @@ def test_a_provider_that_does_not_answer_holds_nobody_up_for_long(monkeypatch: p
     scene = Scene(a="silence", b=listing("o"))
     assert scene.names() == ["b/o"]
     assert scene.upstreams["a"].abandoned == 1
+    assert scene.upstreams["a"].cancelled == 1  # it might still have waited for a connection
 
 
-def test_a_list_without_end_is_not_read() -> None:
-    scene = Scene(a=b" " * (2 * MAX_LIST + 2))
-    assert scene.names() == []
+def test_a_list_without_end_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "ANSWER_S", 60.0)
+    assert MAX_LIST == 4 << 20
+    blanks = b" " * (MAX_LIST - len(listing("m")))
+    assert Scene(a=listing("m") + blanks).names() == ["m"]
+    endless = Scene(a=listing("m") + 2 * blanks)
+    endless.upstreams["a"].divide_at = MAX_LIST + 1
+    assert endless.names() == []
+    assert endless.upstreams["a"].abandoned == 1
 
 
 def test_a_client_that_leaves_does_not_take_the_list_from_the_others() -> None:

@@ -324,7 +324,7 @@ def test_an_unused_connection_is_closed_after_its_time(bench: Bench) -> None:
     pool.answer(user)
     pool.loop.advance(3.9)
     assert pool.pool.connections == 1
-    pool.loop.advance(0.7)  # the sweep comes every half second at most
+    pool.loop.advance(0.3)  # the sweep comes every tenth of a second
     assert pool.pool.connections == 0
     assert pool.dialler.dials[0].transport.closed
 

@@ -10,7 +10,7 @@ import pytest
 from gateway.providers.mock.script import Act, Step, Wait
 
 from .client import Answer, ask
-from .gateways import gateway_over
+from .gateways import breaker_of, events_of, gateway_over
 from .observe import Raw
 
 STREAM = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -119,8 +119,6 @@ def test_what_ends_with_the_connection_is_whole_for_a_client_of_either_version()
 
 
 def test_a_stream_that_broke_is_logged_and_counted_once(caplog: pytest.LogCaptureFixture) -> None:
-    from .gateways import breaker_of, events_of
-
     a = Raw("a", (STREAM, chunk(EVENT), PAUSE, Act.CLOSE))
     with gateway_over(a, "circuit_breaker: {max_failures: 9}") as gateway, caplog.at_level("INFO", "gateway"):
         ask(gateway.port, stream=True)
