@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import os
 import platform
 from dataclasses import dataclass
 from importlib import metadata
 from types import ModuleType
 
 import pytest
+from hypothesis import settings
 
 from gateway import __version__, _speedups
+
+# How thoroughly property tests look: for seconds, or with HYPOTHESIS_PROFILE=long for hours. They have no
+# deadline, for a busy machine is no failure.
+settings.register_profile("short", deadline=None)
+settings.register_profile("long", deadline=None, max_examples=200_000, stateful_step_count=100)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 SHOWN_VERSIONS = ("uvloop", "httptools", "msgspec", "orjson", "openai", "hypothesis")
 

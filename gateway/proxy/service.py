@@ -80,7 +80,8 @@ class Service:
             and path[10:11] in (b"", b"/")
             and request.method in (b"GET", b"HEAD")
         ):
-            fields = functools.partial(self._unrouted_fields, request, request.request_id or self.new_request_id())
+            request_id = request.request_id or self.new_request_id()
+            fields = functools.partial(self._unrouted_fields, request, request_id)
             return self._models.answer(path[11:], client, fields)
         try:
             route, body = self._route(request)

@@ -11,7 +11,7 @@ import pytest
 from harness import Running
 
 from gateway.providers.mock import MockServer
-from gateway.providers.mock.script import Act, Step, Wait
+from gateway.providers.mock.script import Step, Wait
 
 from .client import WAIT_S, Answer, ask, request
 from .gateways import gateway_over, pool_of
@@ -123,21 +123,3 @@ def test_each_attempt_has_its_own_time_for_the_first_byte() -> None:
         answer, took_s = timed(gateway)
     assert (answer.status, answer.headers["x-gateway-attempts"]) == (200, "3")
     assert 0.11 < took_s < 0.12 + 2 * SLACK_S
-
-
-def test_silence_is_not_counted_while_the_client_does_not_read() -> None:
-    large = b"data: " + b"x" * 4_000_000 + b"\n\n"
-    steps = (STREAM, b"%x\r\n%b\r\n" % (len(large), large), b"0\r\n\r\n", Act.HANG)
-    with (
-        gateway_over(Raw("a", steps), "timeouts: {idle: 40ms}") as gateway,
-        socket.create_connection(("127.0.0.1", gateway.port), WAIT_S) as client,
-    ):
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.sendall(request(stream=True))
-        time.sleep(0.2)
-        answer = Answer()
-        while answer.ending == "cut":
-            data = client.recv(1 << 20)
-            assert data, "the stream was cut"
-            answer.feed(data)
-    assert answer.raw_body == large
