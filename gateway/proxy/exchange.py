@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import ConnectError, Fault, GatewayError
 from gateway.proxy import answers, inject
-from gateway.proxy.masking import MaskingClient
+from gateway.proxy.masking import MaskingClient, masked
 from gateway.proxy.response import Look, Response
 from gateway.resilience.outcome import CALLERS_FAULT, Result, of_fault, of_status
 from gateway.resilience.plan import Plan, Refuse, Send, Step
@@ -111,8 +111,9 @@ class Exchange:
 
     @property
     def provider_request_id(self) -> bytes | None:
-        """The id that the provider gave the request, where it gave one."""
-        return None if self._response is None else self._response.head.request_id
+        """The id that the provider gave the request, where it gave one; with no key of ours in it."""
+        given = None if self._response is None else self._response.head.request_id
+        return given and masked(given, self.provider.secrets)
 
     @property
     def tokens(self) -> Tokens | None:

@@ -242,17 +242,17 @@ class ClientConnection(asyncio.Protocol):
         refusal = self._reader.refusal
         if self._transport.is_closing():
             return
-        if refusal is not None:
-            self._transport.write(self._refusal(refusal))
-        elif not self._early_size:
+        if refusal is None and not self._early_size:
             self._transport.close()
             return
         # A close with unread bytes resets the connection, and the answer may be lost (RFC 9112 section 9.6).
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
         now = self._clock()
         self.deadline_s = now + LINGER_S
         self._linger_until_s = now + MAX_LINGER_S
+        if refusal is not None:
+            self._transport.write(self._refusal(refusal))
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
 
     def _refusal(self, refusal: GatewayError) -> bytes:
         """The answer to a request that was not taken, maybe not even read to its end."""
@@ -284,8 +284,7 @@ class ClientConnection(asyncio.Protocol):
             self._end_reading()
         now = self._clock()
         self.deadline_s = now + self._site.timeouts.keepalive
-        if not self._advancing:
-            self._advance(now)
+        self._advance(now)
 
     def _end_reading(self) -> None:
         """Nothing that came behind the last request is answered any more."""

@@ -98,7 +98,7 @@ class RequestReader:
         elif self._head_size + len(data) > self._site.limits.max_header:
             self._feed_in_parts(data)
         else:
-            self._head_size += len(data)  # the end of the head sets it back
+            self._head_size += len(data)  # the end of the message sets it back
             self._parse(data)
 
     def take_continue(self) -> bool:
@@ -241,7 +241,6 @@ class RequestReader:
         if self.refusal is not None:
             raise _StopError
         self._in_head = False
-        self._head_size = 0
         self._framing_size = 0
         self.deadline_s = self._now + site.timeouts.body
         if request.expect is not None and request.minor:

@@ -53,11 +53,11 @@ providers:
 models: {{with-fallback: {{provider: a}}, alone: {{provider: b}}}}
 logging: {{level: debug, access: true}}
 """
-"""Every place of a configuration where a secret can stand; `{{a}}` and `{{b}}` are the providers' addresses."""
+"""Every place where a secret can stand; `{{a}}` and `{{b}}` are the providers' addresses."""
 
 
 def leaks(outputs: Mapping[str, bytes]) -> list[str]:
-    """Where a canary can be heard in outputs by name: as it stands, in base64, or in content coded with gzip."""
+    """Where a canary can be heard in these outputs: as it stands, in base64, or in what gzip has coded."""
     return [
         f"{name}: {text[max(0, match.start() - 60) : match.end() + 60]!r}"
         for name, data in outputs.items()
@@ -68,7 +68,7 @@ def leaks(outputs: Mapping[str, bytes]) -> list[str]:
 
 
 def _in_base64(skipped: int) -> bytes:
-    """How the mark looks in base64 behind so many bytes; characters that depend on its neighbours left out."""
+    """How the mark looks in base64 behind so many bytes, without what depends on its neighbours."""
     coded = base64.b64encode(bytes(skipped) + MARK)
     return coded[-(-skipped * 8 // 6) : (skipped + len(MARK)) * 8 // 6]
 

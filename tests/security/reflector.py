@@ -1,4 +1,4 @@
-"""A provider that gives its credentials away: it repeats what it was sent, in the way that the query asks for.
+"""A provider that gives its credentials away: it repeats what it was sent, as the query asks.
 
 `/v1/chat/completions?gzip` is answered with the credentials in an error coded with gzip: see `REFLECTIONS`.
 """

@@ -19,18 +19,22 @@ from harness import Raw
 
 WAIT_S = 15.0
 _LIMIT = 300_000
+_MAIN = "import sys\nfrom gateway.cli import main\nsys.exit(main())\n"
 
 
 class Gateway:
-    """`gateway serve` with this configuration; what it writes goes to files in `folder`."""
+    """`gateway serve` with this configuration; what it writes goes to files in `folder`.
 
-    def __init__(self, folder: Path, config: str, environ: Mapping[str, str]) -> None:
+    `prelude` is Python that runs first in its process, for what cannot be brought about from outside.
+    """
+
+    def __init__(self, folder: Path, config: str, environ: Mapping[str, str], prelude: str) -> None:
         self._config = folder / "gateway.yaml"
         self._config.write_text(config)
         self._outputs = {name: folder / name for name in ("stdout", "stderr")}
         with self._outputs["stdout"].open("wb") as stdout, self._outputs["stderr"].open("wb") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gateway", "serve", "--config", str(self._config)],
+                [sys.executable, "-c", prelude + _MAIN, "serve", "--config", str(self._config)],
                 stdout=stdout,
                 stderr=stderr,
                 env={**os.environ, **environ},
@@ -70,9 +74,9 @@ class Gateway:
 
 
 @contextmanager
-def serving(folder: Path, config: str, environ: Mapping[str, str]) -> Iterator[Gateway]:
+def serving(folder: Path, config: str, environ: Mapping[str, str], prelude: str = "") -> Iterator[Gateway]:
     """A gateway process, ended with the block; its outputs can still be read then."""
-    gateway = Gateway(folder, config, environ)
+    gateway = Gateway(folder, config, environ, prelude)
     try:
         yield gateway
     finally:
@@ -82,14 +86,13 @@ def serving(folder: Path, config: str, environ: Mapping[str, str]) -> Iterator[G
 @contextmanager
 def listening(**protocols: Callable[[], asyncio.BaseProtocol]) -> Iterator[dict[str, str]]:
     """Servers by name, each on a port of its own, in the event loop of a thread; the URLs by name."""
-    loop = uvloop.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     servers: list[asyncio.Server] = []
 
     async def listen() -> dict[str, str]:
-        for protocol in protocols.values():
-            servers.append(await loop.create_server(protocol, "127.0.0.1", 0))
+        servers.extend([await loop.create_server(one, "127.0.0.1", 0) for one in protocols.values()])
         ports = [server.sockets[0].getsockname()[1] for server in servers]
         return {name: f"http://127.0.0.1:{port}" for name, port in zip(protocols, ports, strict=True)}
 
@@ -111,17 +114,20 @@ def with_urls(config: str, urls: Mapping[str, str]) -> str:
     return config
 
 
-def ask(port: int, request: str, fields: Mapping[str, str], body: bytes = b"") -> bytes:
-    """All bytes of the answer to a request such as `GET /health`, as far as they come, 300 kB at most."""
+def ask(
+    port: int, request: str, fields: Mapping[str, str], body: bytes = b"", pause_s: float = WAIT_S
+) -> bytes:
+    """The bytes that answer a request such as `GET /health`: up to 300 kB, until none come for `pause_s`."""
     lines = [f"{request} HTTP/1.1", "host: gateway", "connection: close"]
     lines += [f"{name}: {value}" for name, value in fields.items()]
     lines += [f"content-length: {len(body)}"] if body else []
     answer = b""
     with Raw(port) as connection:
+        connection.sock.settimeout(pause_s)
         connection.send("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
         try:
             while len(answer) < _LIMIT and (data := connection.receive()):
                 answer += data
-        except ConnectionResetError:
+        except (ConnectionResetError, TimeoutError):
             pass
     return answer

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 
 import pytest
-from conversation import HEAD, Conversation, answers, splits
+from conversation import HEAD, TIMEOUTS, Conversation, answers, splits
 
+from gateway.config.schema import Limits
 from gateway.server.protocol import LINGER_S, MAX_LINGER_S, ClientConnection
 from gateway.server.request import Request
 from gateway.server.site import Page
@@ -33,10 +34,40 @@ def test_refused_head_gets_no_body(request_head: bytes, status: int) -> None:
     assert int(answer.fields[b"content-length"]) > 0
 
 
-def test_refused_message_has_the_shape_of_its_api() -> None:
-    for bad in (b"expect: x\r\n\r\n", b"bad\r\n\r\n", b"content-length: 99999999999\r\n\r\n"):
-        talk = Conversation().says(b"POST /v1/messages HTTP/1.1\r\nhost: gw\r\n" + bad)
-        assert talk.heard[0].body.startswith(b'{"type":"error","error":{"type":')
+@pytest.mark.parametrize("start", [b"HEAD /v1/models HTTP/1.1\r\nx: ", b"HEAD /v1/models HTTP/1.1\r\n"])
+def test_head_that_is_not_read_to_its_end_gets_no_body(start: bytes) -> None:
+    late = Conversation().says(start)
+    late.waits(TIMEOUTS.header)
+    large = Conversation(limits=Limits(max_header=100)).says(start + b"x" * 100)
+    assert [answer.status for answer in answers(late.wire, b"HEAD")] == [408]
+    assert [answer.status for answer in answers(large.wire, b"HEAD")] == [431]
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b" HTTP/1.1\r\nhost: gw\r\nexpect: x\r\n\r\n",
+        b" HTTP/1.1\r\nhost: gw\r\nbad\r\n\r\n",
+        b" HTTP/1.1\r\nhost: gw\r\ncontent-length: 99999999999\r\n\r\n",
+    ],
+)
+def test_refused_message_has_the_shape_of_its_api(rest: bytes) -> None:
+    talk = Conversation().says(b"POST /v1/messages" + rest)
+    assert talk.heard[0].body.startswith(b'{"type":"error","error":{"type":')
+
+
+def test_target_that_cannot_be_read_is_of_no_api_whatever_the_split() -> None:
+    request = b"POST /v1/messages\x05 HTTP/1.1\r\n"
+    for pieces in ([request], *splits(request)):
+        assert Conversation().says(*pieces).heard[0].error["code"] == "malformed_request"
+
+
+def test_refusal_has_the_id_of_its_request_or_a_new_one() -> None:
+    talk = Conversation(new_request_id=lambda: b"new").says(HEAD + b"x-request-id: 7\r\nexpect: x\r\n\r\n")
+    assert talk.heard[0].fields[b"x-request-id"] == b"7"
+    for bad in (b"GET / HTTP/1.1\r\nhost: gw\r\n\r\n", b"BAD\r\n"):
+        talk = Conversation(new_request_id=lambda: b"new").says(bad)
+        assert talk.heard[0].fields[b"x-request-id"] == b"new"
 
 
 def test_refusal_is_whole() -> None:

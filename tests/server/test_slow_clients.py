@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from conversation import TIMEOUTS, Conversation, Exchange, post
+from conversation import CONTINUE, TIMEOUTS, Conversation, Exchange, FakeTransport, post
 
 from gateway.config.schema import Limits
-from gateway.server.protocol import LINGER_S, NEVER, ClientConnection
+from gateway.server.protocol import HIGH_WATER, LINGER_S, NEVER, ClientConnection
 from gateway.server.request import Request
 from gateway.server.site import Page
 
@@ -14,6 +14,10 @@ SMALL = Limits(max_header=1000)
 
 
 # -- slow readers
+
+
+def test_little_is_held_for_a_slow_client() -> None:
+    assert Conversation().transport.high_water == HIGH_WATER
 
 
 def test_slow_client_is_made_known() -> None:
@@ -80,6 +84,21 @@ def test_refusal_waits_until_its_client_reads() -> None:
     assert len(talk.heard) == 1
     talk.connection.resume_writing()
     assert [answer.status for answer in talk.heard] == [200, 501]
+
+
+def test_transport_that_pauses_and_resumes_within_a_write_gets_everything_once() -> None:
+    class Eager(FakeTransport):
+        def write(self, data: bytes | bytearray | memoryview) -> None:
+            super().write(data)
+            talk.connection.pause_writing()
+            talk.connection.resume_writing()
+
+    talk = Conversation()
+    talk.transport = Eager()
+    talk.connection.connection_made(talk.transport)
+    talk.says(GET + GET + post(b"1", b"expect: 100-continue")[:-1], b"1" + b"BAD / HTTP/1.1\r\n\r\n")
+    assert talk.wire.count(CONTINUE) == 1
+    assert [answer.status for answer in talk.heard] == [200, 200, 200, 501]
 
 
 def test_client_that_does_not_read_a_finished_answer_is_cut_off() -> None:

@@ -56,6 +56,7 @@ class FakeTransport(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.wire = bytearray()
+        self.high_water: int | None = None
         self.writes = 0
         self.unsent = 0
         self.closed = False
@@ -69,7 +70,7 @@ class FakeTransport(asyncio.Transport):
         self.writes += 1
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
+        self.high_water = high
 
     def get_write_buffer_size(self) -> int:
         return self.unsent
