@@ -64,7 +64,7 @@ def run(config: schema.Config, source: str, load: Load) -> int:
 
 
 def _run_family(config: schema.Config, source: str, load: Load) -> int:
-    _check_providers(config, source)
+    check(config, source)
     family = Sockets.bind(config.server)
     if config.server.unix is None:
         # Bound without sharing first, or a second family would take half of the first one's requests.
@@ -85,8 +85,8 @@ def _run_family(config: schema.Config, source: str, load: Load) -> int:
         nonlocal latest
         try:
             new = family.with_real_ports(load())
-            _check_providers(new, source)
-        except ConfigError as error:
+            check(new, source)
+        except (ConfigError, listener.ListenError) as error:
             log.tell(logging.ERROR, "reload_failed", reason=str(error))
             return False
         latest = new
@@ -98,8 +98,14 @@ def _run_family(config: schema.Config, source: str, load: Load) -> int:
         family.close()
 
 
-def _check_providers(config: schema.Config, source: str) -> None:
+def check(config: schema.Config, source: str) -> None:
+    """What can be known of `config` without serving it. Raises ConfigError and ListenError."""
     factory.build(config, lambda name, _: Policy(name), source)
+    for name, settings in config.providers.items():
+        if settings.ca_file is not None:
+            dial.tls_context(settings.ca_file, f"providers.{name}.ca_file")
+    if config.server.tls is not None:
+        listener.tls_context(config.server.tls)
 
 
 class Shared:
@@ -190,7 +196,8 @@ class App:
             server = provider.server
             dialler = dial.LocalDialler(server.protocol, lambda: server.refusing)
         else:
-            tls = dial.tls_context(settings.ca_file) if provider.tls else None
+            setting = f"providers.{provider.name}.ca_file"
+            tls = dial.tls_context(settings.ca_file, setting) if provider.tls else None
             dialler = dial.TcpDialler(provider.host, provider.port, tls, settings.timeouts.connect)
         max_header = config.server.limits.max_header
         return Pool(provider.name, dialler, settings.pool, settings.timeouts, max_header)
@@ -229,7 +236,7 @@ class App:
         server = self.config.server
         return Site(
             data=service.handle,
-            new_request_id=service.new_request_id,
+            own_fields=service.own_fields,
             pages=pages,
             keys=_keys(server),
             limits=server.limits,
@@ -380,10 +387,11 @@ class App:
             config=self._source,
             providers=list(self.providers),
         )
-        beyond = [address for address in addresses if not _is_local(address)]
-        if beyond:
-            data = [] if self.config.server.api_keys else ["/v1/* (server.api_keys is empty)"]
-            log.tell(logging.WARNING, "open_beyond_loopback", addresses=beyond, paths=[*data, "/health*"])
+        for one in self._listeners:
+            beyond = [address for address in one.addresses if not _is_local(address)]
+            if beyond:
+                paths = one.site.open_paths()
+                log.tell(logging.WARNING, "open_beyond_loopback", addresses=beyond, paths=paths)
 
 
 def _tracer(settings: schema.Tracing) -> Tracer:

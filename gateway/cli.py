@@ -10,12 +10,15 @@ from collections.abc import Sequence
 import msgspec
 import uvloop
 
+try:
+    import gateway._speedups  # noqa: F401 - to fail here, and not in the middle of another import
+except ImportError as error:  # a build is required that is not there
+    sys.exit(f"gateway: {error}")
+
 from gateway import __version__, app
 from gateway.app import SPEEDUPS
 from gateway.config import ConfigError, Found, find_config, schema
 from gateway.observe import log
-from gateway.providers import factory
-from gateway.resilience.plan import Policy
 from gateway.server.listener import ListenError
 
 
@@ -86,7 +89,7 @@ def _overridden(config: schema.Config, options: argparse.Namespace) -> schema.Co
 
 def _check(options: argparse.Namespace) -> int:
     found = find_config(options.config, os.environ, os.getcwd())
-    factory.build(found.config, lambda name, _: Policy(name), found.source)
+    app.check(found.config, found.source)
     print(
         f"{found.source}: good ({len(found.config.providers)} providers, {len(found.config.models)} models)"
     )

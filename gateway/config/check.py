@@ -126,7 +126,7 @@ def _references(config: Config) -> Iterator[Problem]:
 
 def _tracing(tracing: Tracing) -> Iterator[Problem]:
     if tracing.enabled and not _can_export():
-        message = 'needs OpenTelemetry, which is not installed (pip install "llm-gateway[otel]")'
+        message = "needs OpenTelemetry, which is not installed (pip install '.[otel]')"
         yield Problem("tracing.enabled", message)
 
 

@@ -1,4 +1,4 @@
-"""Exports spans by OTLP over HTTP. Needs the extra `otel`: `pip install "llm-gateway[otel]"`.
+"""Exports spans by OTLP over HTTP. Needs the extra `otel`: `pip install '.[otel]'`.
 
 A request's spans are made when it is over, from what its trace has noted, and handed to the SDK's batch
 processor, whose thread sends them. Headers, certificates and batch sizes are read from OpenTelemetry's own

@@ -65,7 +65,7 @@ def build(
         try:
             provider = make(name, settings)
         except ValueError as error:
-            problems.append(Problem(path, str(error)))
+            problems.append(Problem(f"{path}.mock" if settings.mock is not None else path, str(error)))
             continue
         providers[name] = (
             ResilientProvider(provider, policy(name, settings)) if settings.wrapped else provider

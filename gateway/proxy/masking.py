@@ -1,5 +1,6 @@
-"""No provider's key reaches a client, not even where the provider echoes it in an error.
+"""No provider's key reaches a client where the provider echoes it: in a header field or in an error.
 
+The content of an answer that is none goes through byte for byte, whatever it says.
 A key is replaced by as many asterisks, so that no length changes. Content in a coding other than gzip and
 deflate, or of more than 1 MiB, cannot be looked into.
 """
@@ -28,16 +29,21 @@ def masked(data: bytes, secrets: tuple[bytes, ...]) -> bytes:
     return data
 
 
+def fields_without(fields: list[bytes], secrets: tuple[bytes, ...]) -> list[bytes]:
+    """Header `fields` with every secret masked."""
+    if reveals(b"".join(fields), secrets):
+        return [masked(piece, secrets) for piece in fields]
+    return fields
+
+
 def without_secrets(
     head: ResponseHead, data: bytes, secrets: tuple[bytes, ...], complete: bool
 ) -> tuple[list[bytes], bytes]:
-    """The header fields and the body so far of a response, with every secret masked.
+    """The header fields and the body so far of an error, with every secret masked.
 
-    An error in gzip or deflate is decoded where it reveals one; without a secret in it no byte changes.
+    One in gzip or deflate is decoded where it reveals one; without a secret in it no byte changes.
     """
-    fields = head.fields
-    if reveals(b"".join(fields), secrets):
-        fields = [masked(piece, secrets) for piece in fields]
+    fields = fields_without(head.fields, secrets)
     if head.content_encoding is None:
         return fields, masked(data, secrets)
     if head.status >= 400 and complete:

@@ -15,8 +15,8 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from gateway.errors import ConnectError, Fault
-from gateway.routing.model_router import model_not_found
+from gateway.errors import INVALID_REQUEST, ConnectError, Fault, GatewayError
+from gateway.routing.model_router import OTHER, model_not_found, shown
 
 if TYPE_CHECKING:
     from gateway.providers.base import Provider
@@ -52,10 +52,15 @@ class ModelList:
         models = self._merged()
         answer: Model = {"object": "list", "data": list(models.values())}
         if wanted:
-            if wanted not in models:
-                client.refuse(model_not_found(wanted), fields)
+            route = self._router.route(wanted)
+            if wanted in models:
+                answer = models[wanted]
+            elif route is not None and route.label != OTHER:
+                # No provider lists it, but a pattern of the configuration says that it is served.
+                answer = _model(wanted, route.chain[0].name)
+            else:
+                client.refuse(model_not_found(wanted) if route is None else _not_listed(wanted), fields)
                 return
-            answer = models[wanted]
         fields += (b"content-type: application/json\r\n", *client.date_field())
         client.respond(200, fields, msgspec.json.encode(answer))
 
@@ -91,13 +96,12 @@ class ModelList:
         for name in self._router.names:
             route = self._router.route(name)
             assert route is not None
-            models[name] = {"id": name, "object": "model", "created": 0, "owned_by": route.chain[0].name}
+            models[name] = _model(name, route.chain[0].name)
         for provider in self._router.providers:
             for model in self._lists.get(provider.name, ()):
                 public = self._public_name(provider.name, model["id"])
                 if public is not None:
-                    defaults = {"object": "model", "created": 0, "owned_by": provider.name}
-                    models.setdefault(public, {**defaults, **model, "id": public})
+                    models.setdefault(public, {**_model(public, provider.name), **model, "id": public})
         return models
 
     def _public_name(self, provider: str, model: str) -> str | None:
@@ -106,6 +110,15 @@ class ModelList:
             if route is not None and route.chain[0].name == provider and route.model == model:
                 return name
         return None
+
+
+def _model(name: str, provider: str) -> Model:
+    return {"id": name, "object": "model", "created": 0, "owned_by": provider}
+
+
+def _not_listed(name: str) -> GatewayError:
+    message = f"No provider lists the model '{shown(name)}'."
+    return GatewayError(404, INVALID_REQUEST, "model_not_found", message, param="model")
 
 
 class _Answering:

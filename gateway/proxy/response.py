@@ -91,16 +91,18 @@ class Response:
         return Look.CALLERS_ERROR_FIRST if sse.is_callers_fault(error) else Look.ERROR_FIRST
 
     def release(self, secrets: tuple[bytes, ...], complete: bool) -> tuple[list[bytes], bytes]:
-        """The fields and the held bytes, to go out now; those of an error without `secrets`."""
+        """The fields and the held bytes, to go out now: no `secrets` in fields, nor in errors."""
         data, self.held = self.held, b""
         if self._rule == _WHOLE and complete:
             self._first_usage = usage.of_body(data)
         elif self.is_watched:
             self._first_usage = usage.of_text(data)
             self.watch(data)
-        if secrets and (self._rule == _WHOLE or self.error):
-            return masking.without_secrets(self.head, data, secrets, complete)
-        return self.head.fields, data
+        if not secrets:
+            return self.head.fields, data
+        if self.head.status < 400 and not self.error:
+            return masking.fields_without(self.head.fields, secrets), data
+        return masking.without_secrets(self.head, data, secrets, complete)
 
     @property
     def needs_masking(self) -> bool:

@@ -80,23 +80,23 @@ class Service:
             and path[10:11] in (b"", b"/")
             and request.method in (b"GET", b"HEAD")
         ):
-            request_id = request.request_id or self.new_request_id()
-            fields = functools.partial(self._unrouted_fields, request, request_id)
+            fields = functools.partial(self.own_fields, request.request_id, request.received_s)
             return self._models.answer(path[11:], client, fields)
         try:
             route, body = self._route(request)
         except GatewayError as error:
             request_id = request.request_id or self.new_request_id()
             self.observer.refused(request, request_id, error.status, error.code or "", self.clock())
-            client.refuse(error, [self._unrouted_fields(request, request_id)])
+            client.refuse(error, [self.own_fields(request_id, request.received_s)])
             return None
         exchange = Exchange(self, request, client, route, body, self.observer.started(request))
         exchange.start()
         return exchange
 
-    def _unrouted_fields(self, request: Request, request_id: bytes) -> bytes:
-        gateway_s = self.clock() - request.received_s
-        return answers.own_fields(UNROUTED, 0, gateway_s, 0.0, 0.0, request_id)
+    def own_fields(self, request_id: bytes | None, received_s: float) -> bytes:
+        """The header lines of an answer for which no provider was asked, to a request of `received_s`."""
+        gateway_s = self.clock() - received_s
+        return answers.own_fields(UNROUTED, 0, gateway_s, 0.0, 0.0, request_id or self.new_request_id())
 
     def _route(self, request: Request) -> tuple[Route, bytes]:
         body = request.body

@@ -103,10 +103,14 @@ class ModelRouter:
         return Route(self._providers[rule.provider], model, model != name, label)
 
 
+def shown(name: str) -> str:
+    """A client's model name for a message, of a bounded length."""
+    return name if len(name) <= _MAX_NAME_SHOWN else name[:_MAX_NAME_SHOWN] + "…"
+
+
 def model_not_found(name: str) -> GatewayError:
     """404 for a name that no rule fits."""
-    shown = name if len(name) <= _MAX_NAME_SHOWN else name[:_MAX_NAME_SHOWN] + "…"
-    message = f"The model '{shown}' does not exist here (no rule under `models` fits it)."
+    message = f"The model '{shown(name)}' does not exist here (no rule under `models` fits it)."
     return GatewayError(404, INVALID_REQUEST, "model_not_found", message, param="model")
 
 

@@ -258,7 +258,7 @@ class ClientConnection(asyncio.Protocol):
         """The answer to a request that was not taken, maybe not even read to its end."""
         request = self._reader.refused
         body = refusal.body(anthropic=request is not None and request.is_messages)
-        fields = self._site.refusal_fields(refusal, request)
+        fields = self._site.refusal_fields(refusal, request, self._reader.read_s)
         head = writer.with_length(refusal.status, fields, len(body), False)
         if request is None or request.method != b"HEAD":
             head.append(body)

@@ -36,7 +36,8 @@ class RequestReader:
     `deadline_s` is when the request being read must be there (head, then body), in seconds of the site's
     clock; that of the first head is set from outside, for it counts from accept. `continue_due` is set when
     the client waits for `100 Continue` before it sends the body. `ended` says that nothing after what is in
-    `ready` may be read. `refused` is the request that `refusal` is about, as far as it was read.
+    `ready` may be read. `refused` is the request that `refusal` is about, as far as it was read;
+    `read_s` is when the last bytes came.
     """
 
     __slots__ = (
@@ -48,6 +49,7 @@ class RequestReader:
         "_continue_due",
         "deadline_s",
         "ended",
+        "read_s",
         "ready",
         "refusal",
         "refused",
@@ -56,7 +58,6 @@ class RequestReader:
         "_framing_size",
         "_head_size",
         "_in_head",
-        "_now",
         "_parts",
         "request",
     )
@@ -78,7 +79,7 @@ class RequestReader:
         self._head_size = 0
         self._framing_size = 0
         self._in_head = True
-        self._now = 0.0
+        self.read_s = 0.0
 
     def __repr__(self) -> str:
         return f"<RequestReader ready={len(self.ready)} reading={self.request!r} refusal={self.refusal!r}>"
@@ -92,7 +93,7 @@ class RequestReader:
         """Take bytes in. After `ended` they are thrown away."""
         if self.ended:
             return
-        self._now = self._clock()
+        self.read_s = self._clock()
         if not self._in_head:
             self._feed_body(data)
         elif self._head_size + len(data) > self._site.limits.max_header:
@@ -216,7 +217,7 @@ class RequestReader:
     def on_message_begin(self) -> None:
         self.request = Request()
         if self._begun:
-            self.deadline_s = self._now + self._site.timeouts.header
+            self.deadline_s = self.read_s + self._site.timeouts.header
         else:
             self._begun = True
 
@@ -242,7 +243,7 @@ class RequestReader:
             raise _StopError
         self._in_head = False
         self._framing_size = 0
-        self.deadline_s = self._now + site.timeouts.body
+        self.deadline_s = self.read_s + site.timeouts.body
         if request.expect is not None and request.minor:
             self._continue_due = True
 
@@ -271,7 +272,7 @@ class RequestReader:
             request.body = parts[0] if len(parts) == 1 else b"".join(parts)
             self._parts = []
             self._body_size = 0  # the bytes stay counted until the request is answered
-        request.received_s = self._now
+        request.received_s = self.read_s
         self.request = None
         self._in_head = True
         self._head_size = 0

@@ -54,7 +54,8 @@ class Site:
 
     `keys` are the API keys that clients may use; none means that no key is asked for. `buffered` is the
     number of body bytes that are held for all requests together. `clock` is monotonic, `wall_clock` counts
-    from the epoch, both in seconds; `new_request_id` makes the id of a refused request.
+    from the epoch, both in seconds. `own_fields` makes the header lines of a refused request from the id that
+    the client gave it, and from when it was read.
     """
 
     def __init__(
@@ -69,10 +70,10 @@ class Site:
         cors_origins: tuple[str, ...] = (),
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
-        new_request_id: Callable[[], bytes] = lambda: b"",
+        own_fields: Callable[[bytes | None, float], bytes] | None = None,
     ) -> None:
         self.clock = clock
-        self._new_request_id = new_request_id
+        self._own_fields = own_fields
         self._wall_clock = wall_clock
         self.buffered = 0
         self.draining = False
@@ -127,7 +128,7 @@ class Site:
         page = self._pages.get(request.path)
         if page is not None:
             if page.keys and not _authorized(request, page.keys, basic=True):
-                return _unauthorized()
+                return _unauthorized("Authorization: Bearer KEY, or Basic with KEY as the password")
             if request.method not in (b"GET", b"HEAD"):
                 return refused(405, "method_not_allowed", "This page is read with GET.", allow="GET, HEAD")
             return None
@@ -139,8 +140,14 @@ class Site:
             return refused(404, "unknown_url", f"Nothing is served at {path}; the API is under /v1/.")
         # A preflight cannot carry a key.
         if self._keys and not is_options and not _authorized(request, self._keys, basic=False):
-            return _unauthorized()
+            also = " or x-api-key: KEY" if request.is_messages else ""
+            return _unauthorized(f"Authorization: Bearer KEY{also}")
         return None
+
+    def open_paths(self) -> list[str]:
+        """What anybody who reaches this site may ask for without a key."""
+        data = ["/v1/*"] if self._data is not None and not self._keys else []
+        return data + sorted(path.decode() for path, page in self._pages.items() if not page.keys)
 
     def handle(self, request: Request, client: ClientConnection) -> Active | None:
         """Answer an admitted request.
@@ -163,8 +170,11 @@ class Site:
         """The Date field, for an answer of our own making."""
         return (b"date", b": ", self._date.value(self._wall_clock()), b"\r\n")
 
-    def refusal_fields(self, refusal: GatewayError, request: Request | None) -> list[bytes]:
-        """The fields of `refusal`, the answer to `request`; None where not so much as its target was read."""
+    def refusal_fields(self, refusal: GatewayError, request: Request | None, read_s: float) -> list[bytes]:
+        """The fields of `refusal`, the answer to `request`, which was read at `read_s`.
+
+        `request` is None where not so much as its target was read.
+        """
         fields = refusal.fields()
         if request is not None:
             if request.origin is not None:
@@ -176,9 +186,9 @@ class Site:
                     b'Basic realm="gateway"',
                     b"\r\n",
                 )  # a browser asks then
-        request_id = (request and request.request_id) or self._new_request_id()
-        if request_id:
-            fields += (b"x-request-id", b": ", request_id, b"\r\n")
+        if self._own_fields is not None:
+            given = None if request is None else request.request_id
+            fields.append(self._own_fields(given, read_s))
         fields += self.date_field()
         return fields
 
@@ -230,7 +240,6 @@ def _basic_password(authorization: bytes | None) -> bytes | None:
     return decoded.partition(b":")[2]
 
 
-def _unauthorized() -> GatewayError:
-    return GatewayError(
-        401, INVALID_REQUEST, "invalid_api_key", "A valid API key is required (Authorization: Bearer KEY)."
-    )
+def _unauthorized(how: str) -> GatewayError:
+    message = f"A valid API key is required ({how})."
+    return GatewayError(401, INVALID_REQUEST, "invalid_api_key", message)

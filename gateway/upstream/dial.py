@@ -34,12 +34,9 @@ class TcpDialler:
 
     async def dial(self, protocol: Callable[[], asyncio.Protocol]) -> None:
         loop = asyncio.get_running_loop()
-        name = self._host if self._tls else None
         try:
             async with asyncio.timeout(self._timeout_s):
-                await loop.create_connection(
-                    protocol, self._host, self._port, ssl=self._tls, server_hostname=name
-                )
+                await loop.create_connection(protocol, self._host, self._port, ssl=self._tls)
         except TimeoutError:
             raise ConnectError(Fault.CONNECT_TIMEOUT, f"no connection within {self._timeout_s:g} s") from None
         except (socket.gaierror, UnicodeError) as error:
@@ -77,16 +74,16 @@ class LocalDialler:
             undo.pop_all()
 
 
-def tls_context(ca_file: str | None) -> ssl.SSLContext:
+def tls_context(ca_file: str | None, setting: str = "ca_file") -> ssl.SSLContext:
     """Client TLS 1.2 and later that trusts the authorities in `ca_file`, or those of the system.
 
-    Raises ConfigError for a file that cannot be used.
+    Raises ConfigError for a file that cannot be used; `setting` is its path in the configuration.
     """
     try:
         context = ssl.create_default_context(cafile=ca_file)
     except OSError as error:  # ssl.SSLError is one
         reason = "it holds no certificate in PEM" if isinstance(error, ssl.SSLError) else error.strerror
-        raise ConfigError([Problem("ca_file", f"{ca_file} cannot be used ({reason})")]) from None
+        raise ConfigError([Problem(setting, f"{ca_file} cannot be used ({reason})")]) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context

@@ -29,7 +29,7 @@ def test_without_the_extra_it_is_refused_with_the_command_that_installs_it(
     monkeypatch.setattr(sys.modules["gateway.config.check"], "find_spec", find_spec)
     (problem,) = check(CONFIG)
     assert problem.path == "tracing.enabled"
-    assert 'pip install "llm-gateway[otel]"' in problem.message
+    assert "pip install '.[otel]'" in problem.message
     assert check(Config(providers=CONFIG.providers)) == []
 
 

@@ -97,6 +97,16 @@ def test_pipelined_bytes_up_to_the_limit_are_answered() -> None:
     assert not talk.ended
 
 
+def test_bytes_that_were_answered_are_not_held_against_those_that_come_later() -> None:
+    talk = Conversation(limits=SMALL, held=True).says(post(b"1"))
+    for number in range(30):
+        talk.says(post(b"x" * 100))
+        talk.requests[number].respond()
+    talk.requests[30].respond()
+    assert len(talk.heard) == 31
+    assert not talk.ended
+
+
 def test_requests_that_come_at_once_are_answered_however_deep() -> None:
     assert len(Conversation().says(GET * 250).heard) == 250
 

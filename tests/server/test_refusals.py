@@ -62,11 +62,15 @@ def test_target_that_cannot_be_read_is_of_no_api_whatever_the_split() -> None:
         assert Conversation().says(*pieces).heard[0].error["code"] == "malformed_request"
 
 
+def own_fields(request_id: bytes | None, read_s: float) -> bytes:
+    return b"x-request-id: %b\r\n" % (request_id or b"new")
+
+
 def test_refusal_has_the_id_of_its_request_or_a_new_one() -> None:
-    talk = Conversation(new_request_id=lambda: b"new").says(HEAD + b"x-request-id: 7\r\nexpect: x\r\n\r\n")
+    talk = Conversation(own_fields=own_fields).says(HEAD + b"x-request-id: 7\r\nexpect: x\r\n\r\n")
     assert talk.heard[0].fields[b"x-request-id"] == b"7"
     for bad in (b"GET / HTTP/1.1\r\nhost: gw\r\n\r\n", b"BAD\r\n"):
-        talk = Conversation(new_request_id=lambda: b"new").says(bad)
+        talk = Conversation(own_fields=own_fields).says(bad)
         assert talk.heard[0].fields[b"x-request-id"] == b"new"
 
 

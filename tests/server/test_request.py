@@ -93,6 +93,45 @@ def test_field_goes_on_as_it_came(line: bytes) -> None:
     assert fields_of(line) == line + b"\r\n"
 
 
+def test_upgrade_changes_nothing_else() -> None:
+    lines = (
+        b"Content-Type: application/json",
+        b"authorization: Bearer sk",
+        b"x-api-key: sk",
+        b"X-Request-Id: 7",
+        b"origin: https://page",
+        b"traceparent: 00-1-2-01",
+        b"tracestate: a=1",
+        b"expect: 100-continue",
+        b"X-Other: 1",
+    )
+    plain = Conversation().says(post(b"{}", *lines)).requests[0].request
+    upgrade = (b"connection: upgrade", b"upgrade: h2c")
+    upgraded = Conversation().says(post(b"{}", *lines, *upgrade)).requests[0].request
+    for name in plain.__slots__:
+        if name not in ("connection", "received_s"):
+            assert getattr(upgraded, name) == getattr(plain, name), name
+    assert plain.content_type == b"application/json"
+    assert plain.authorization == b"Bearer sk"
+    assert plain.request_id == b"7"
+
+
+@pytest.mark.parametrize(
+    ("lines", "parent", "state"),
+    [
+        ([b"traceparent: 00-1-2-01", b"tracestate: a=1", b"tracestate: b=2"], b"00-1-2-01", b"a=1,b=2"),
+        ([b"traceparent: 00-1-2-01", b"traceparent: 00-3-4-01"], b"", None),
+        ([b"traceparent: 00-1-2-01", b"tracestate: a=1", b"connection: traceparent"], None, None),
+        ([], None, None),
+    ],
+)
+def test_trace_context_is_kept_for_the_attempts(
+    lines: list[bytes], parent: bytes | None, state: bytes | None
+) -> None:
+    request = Conversation().says(post(b"{}", *lines)).requests[0].request
+    assert (request.traceparent, request.tracestate) == (parent, state)
+
+
 def test_field_that_stands_twice_goes_on_twice_in_order() -> None:
     assert fields_of(b"X-A: 1", b"X-B: 2", b"X-A: 3") == b"X-A: 1\r\nX-B: 2\r\nX-A: 3\r\n"
 
@@ -180,6 +219,7 @@ def test_host_is_invalid(lines: bytes) -> None:
     [
         (b"/v1/models?limit=2&after=%2e%2e", b"/v1/models?limit=2&after=%2e%2e"),
         (b"http://other/v1/models", b"/v1/models"),
+        (b"http://other/v1/models?", b"/v1/models?"),
         (b"HTTPS://other:1/v1/models?a=b", b"/v1/models?a=b"),
         (b"/v1/models/.hidden", b"/v1/models/.hidden"),
         (b"/v1/models/a..b/...", b"/v1/models/a..b/..."),
@@ -190,6 +230,12 @@ def test_target_goes_on_in_origin_form(target: bytes, sent: bytes) -> None:
     talk = Conversation().says(b"GET %b HTTP/1.1\r\n%b\r\n" % (target, HOST))
     assert talk.requests[0].request.target == sent
     assert talk.requests[0].request.path == sent.partition(b"?")[0]
+
+
+@pytest.mark.parametrize("target", [b"http://other", b"http://other?v1"])
+def test_absolute_target_without_a_path_is_the_root(target: bytes) -> None:
+    talk = Conversation().says(b"GET %b HTTP/1.1\r\n%b\r\n" % (target, HOST))
+    assert talk.heard[0].error["message"].startswith("Nothing is served at /;")
 
 
 def test_authority_of_an_absolute_target_replaces_host() -> None:

@@ -14,6 +14,7 @@ from typing import cast
 import pytest
 import uvloop
 from certificates import Certificates, make
+from dead_ends import full_backlog, mute
 
 from gateway.config.problem import ConfigError
 from gateway.config.schema import Pool as PoolSettings
@@ -120,23 +121,6 @@ async def answer_of(dialler: Dialler) -> FakeUser:
     return user
 
 
-@contextmanager
-def full_backlog() -> Iterator[int]:
-    """The port of a listener that takes no further connection: a SYN to it is never answered."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        waiting = [socket.socket() for _ in range(3)]
-        for one in waiting:
-            one.setblocking(False)
-            one.connect_ex(listener.getsockname())
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            for one in waiting:
-                one.close()
-
-
 def open_descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
@@ -178,8 +162,8 @@ def test_a_host_that_does_not_answer_runs_into_the_timeout() -> None:
 
 
 def test_a_handshake_that_is_not_answered_runs_into_the_timeout() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        error = failure("127.0.0.1", silent.getsockname()[1], tls_context(None), timeout_s=0.05)
+    with mute() as port:
+        error = failure("127.0.0.1", port, tls_context(None), timeout_s=0.05)
     assert error.fault is Fault.CONNECT_TIMEOUT
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from .rows import View
 
 COLUMNS = ("fault", "mode", "setting", "client", "attempts", "failures", "circuit", "asked", "kept")
+Note = Callable[[str, str, str, View], None]
 SEEN = pytest.StashKey[list[tuple[str, ...]]]()
 
 
@@ -19,7 +22,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def note(request: pytest.FixtureRequest):  # type: ignore[no-untyped-def]
+def note(request: pytest.FixtureRequest) -> Note:
     """Notes a line of the table."""
     seen = request.config.stash[SEEN]
 

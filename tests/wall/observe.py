@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
+import dead_ends
 from harness import Running, running
 
 from gateway.providers.mock import MockServer
@@ -19,7 +18,7 @@ from gateway.providers.mock.script import Step
 
 from .client import Answer, ask
 from .gateways import count_failures, pool_of
-from .rows import FAILURES_BEFORE, OPENING, RETRIES, Row, View
+from .rows import ALONE, FAILURES_BEFORE, OPENING, RETRIES, Row, View
 
 REPLY = "one two three"
 KEY = "sk-the-gateways-own-key"
@@ -37,12 +36,14 @@ providers:
   b: {format: openai, base_url: "{b}", circuit_breaker: {max_failures: 1}}
 """
 
-
 MAY_DIFFER = {
     *("connection", "transfer-encoding", "content-length", "date"),
     *("x-request-id", "openai-processing-ms"),
 }
 """Header fields that are not end-to-end, or differ between two answers."""
+
+
+DEAD_ENDS = {"{full}": dead_ends.full_backlog, "{mute}": dead_ends.mute, "{plain}": dead_ends.plain_text}
 
 
 class Raw(MockServer):
@@ -62,54 +63,12 @@ class Raw(MockServer):
 @contextmanager
 def address_of(row: Row) -> Iterator[str]:
     """The address of provider `a` for a row, as long as that holds."""
-    if "{plain}" in row.address:
-        with plain_text_server() as address:
-            yield row.address.replace("{plain}", address)
-    elif "{full}" in row.address:
-        with full_backlog() as address:
-            yield row.address.replace("{full}", address)
-    else:
+    dead_end = next((make for name, make in DEAD_ENDS.items() if name in row.address), None)
+    if dead_end is None:
         yield row.address
-
-
-@contextmanager
-def plain_text_server() -> Iterator[str]:
-    """The host and port of a server that answers everything in plain text."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            with suppress(OSError):
-                while True:
-                    connection, _ = listener.accept()
-                    with connection:
-                        connection.recv(65536)
-                        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-                        connection.recv(65536)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        try:
-            yield f"127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)  # ends accept()
-            thread.join()
-
-
-@contextmanager
-def full_backlog() -> Iterator[str]:
-    """The host and port of a listener that takes no further connection: a SYN to it is never answered."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        waiting = [socket.socket() for _ in range(3)]
-        for one in waiting:
-            one.setblocking(False)
-            one.connect_ex(listener.getsockname())
-        try:
-            yield f"127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            for one in waiting:
-                one.close()
+        return
+    with dead_end() as port:
+        yield f"{row.address.partition('{')[0]}127.0.0.1:{port}"
 
 
 def config_of(row: Row, setting: str, address: str) -> str:
@@ -122,7 +81,7 @@ def config_of(row: Row, setting: str, address: str) -> str:
         "SILENCE": "60ms" if row.silent else "4s",
         "MAX_FAILURES": str(MAX_FAILURES if opening else 9),
         "RETRIES": str(RETRIES + 2 if opening else RETRIES),
-        "FALLBACK": "" if setting == "alone" else "\n    fallback_provider: b",
+        "FALLBACK": "" if setting == ALONE else "\n    fallback_provider: b",
     }
     text = CONFIG
     for name, value in values.items():

@@ -80,7 +80,7 @@ class Row:
     plain: Expect
     streamed: Expect
     address: str = "{a}"
-    """Its base URL; `{plain}` and `{full}` stand for servers that answer in plain text, and not at all."""
+    """Its base URL; `{full}`, `{mute}` and `{plain}` stand for dead ends."""
     silent: bool = False
     """The fault is silence: what bounds that is set to milliseconds."""
     before: str = ""
@@ -109,15 +109,32 @@ def breaks(code: str) -> Expect:
     return Expect(f"200 of a, then upstream_{code}, cut", FAILURE)
 
 
-def same(name: str, fault: str | tuple[Step, ...], expect: Expect, **more: str | bool) -> Row:
+def same(
+    name: str,
+    fault: str | tuple[Step, ...],
+    expect: Expect,
+    *,
+    address: str = "{a}",
+    silent: bool = False,
+    before: str = "",
+    refuses: bool = False,
+) -> Row:
     """A fault that is the same for plain and streamed requests."""
-    return replace(Row(name, fault, expect, expect), **more)  # type: ignore[arg-type]
+    return Row(name, fault, expect, expect, address, silent, before, refuses)
+
+
+def chunk(data: bytes) -> bytes:
+    """One chunk of a body."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 LATER: Final = "Fri, 31 Dec 2100 23:59:59 GMT"
 PAST: Final = "Sun, 06 Nov 1994 08:49:37 GMT"
 HALF_HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: applica"
 UNTIL_FIN: Final = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
+CHUNKED_STREAM: Final = UNTIL_FIN[:-2] + b"transfer-encoding: chunked\r\n\r\n"
+PAGE: Final = b"HTTP/1.1 500 Oops\r\ncontent-type: text/html\r\ncontent-length: 99999\r\n"
+LONG_ERROR: Final = Expect("500 of a, cut", FAILURE, retried=True)
 EVENT: Final = b'data: {"choices": [{"delta": {"content": "one"}, "finish_reason": null}]}\n\n'
 
 
@@ -128,7 +145,7 @@ def connecting() -> Iterator[Row]:
     yield same("no TLS there", "ok", fails("tls_error", seen=False), address="https://{plain}")
     timeout = fails("connect_timeout", seen=False)
     yield same("no answer", "ok", timeout, address="http://{full}", silent=True)
-    yield same("no handshake", "ok", timeout, address="https://{full}", silent=True)
+    yield same("no handshake", "ok", timeout, address="https://{mute}", silent=True)
 
 
 def before_the_head() -> Iterator[Row]:
@@ -189,11 +206,13 @@ def in_the_body() -> Iterator[Row]:
 
 def error_events() -> Iterator[Row]:
     callers = passes("200 of a", counted=NEUTRAL)
-    for name, told in (("type=server_error", "server_error"), ("code=500", "500"), ("code=429", "429")):
-        failure = Expect(f"502 {told}", FAILURE, retried=True, kept=True)
+    for name in ("type=server_error", "code=500", "code=429", "code=408"):
+        failure = Expect(f"502 {name.partition('=')[2]}", FAILURE, retried=True, kept=True)
         yield same(name, f"error_event;{name}", failure)
     yield same("code=404", "error_event;code=404", callers)
     yield same("type=invalid_request_error", "error_event;type=invalid_request_error", callers)
+    stays_open = (CHUNKED_STREAM, chunk(b'data: {"error": {"type": "server_error"}}\n\n'), Act.HANG)
+    yield same("more would come", stays_open, Expect("502 server_error", FAILURE, retried=True))
     first = Expect("502 server_error", FAILURE, retried=True, kept=True)
     yield Row("not the first event", "error_event;after=2", first, passes())
 
@@ -204,6 +223,13 @@ def statuses() -> Iterator[Row]:
     yield same("401 that repeats our key", "401;echo_key=1", passes("401 of a", counted=NEUTRAL))
     for status in (408, 500, 502, 503, 504, 529):
         yield same(f"{status}", f"{status}", last(status))
+    yield same("500, cut short", (PAGE + b"\r\n<p>", Act.CLOSE), fails("connection_closed"))
+    yield same(
+        "500, too long to hold, then silence",
+        (PAGE + b"\r\n" + b"x" * 70_000, Act.HANG),
+        LONG_ERROR,
+        silent=True,
+    )
     yield same("429", "429", last(429, NEUTRAL))
     for name, wait in (("ms", "retry_after_ms=4"), ("date that is past", f"retry_after={PAST}")):
         yield same(f"429, {name}", f"429;{wait}", last(429, NEUTRAL))

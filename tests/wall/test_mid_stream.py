@@ -12,16 +12,13 @@ from gateway.providers.mock.script import Act, Step, Wait
 from .client import Answer, ask
 from .gateways import breaker_of, events_of, gateway_over
 from .observe import Raw
+from .rows import chunk
 
 STREAM = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 EVENT = b'data: {"n": 1}\n\n'
 CLOSED = "upstream_connection_closed"
 PAUSE = Wait(0.01)
 """So that what came before is read by itself."""
-
-
-def chunk(data: bytes) -> bytes:
-    return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 def answer_to(*steps: Step, path: str = "/v1/chat/completions", version: str = "1.1") -> Answer:

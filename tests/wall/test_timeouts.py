@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
+from dead_ends import full_backlog
 from harness import Running
 
 from gateway.providers.mock import MockServer
@@ -15,7 +16,7 @@ from gateway.providers.mock.script import Step, Wait
 
 from .client import WAIT_S, Answer, ask, request
 from .gateways import gateway_over, pool_of
-from .observe import Raw, full_backlog
+from .observe import Raw
 
 STREAM = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 COMMENT = b"3\r\n:\n\n\r\n"
@@ -60,8 +61,8 @@ def waiting(where: str) -> Iterator[Running]:
     """A gateway at which the next request waits, for longer than the total time allows."""
     with ExitStack() as stack:
         if where == "for a connection to be made":
-            address = stack.enter_context(full_backlog())
-            yield stack.enter_context(gateway_over(MockServer("a"), f"{TOTAL}, base_url: 'http://{address}'"))
+            settings = f"{TOTAL}, base_url: 'http://127.0.0.1:{stack.enter_context(full_backlog())}'"
+            yield stack.enter_context(gateway_over(MockServer("a"), settings))
         elif where == "in the queue":
             a = MockServer("a", fault="stall_body;after=1")
             gateway = stack.enter_context(gateway_over(a, f"{TOTAL}, pool: {{max_connections: 1}}"))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
+from .conftest import Note
 from .observe import KEY, observe
-from .rows import FAILURE, OPENING, ROWS, SETTINGS, Row, View
+from .rows import FAILURE, OPENING, ROWS, SETTINGS, Row
 
 CASES = [
     pytest.param(row, mode, setting, id=f"{row.name}, {mode}, {setting}")
@@ -19,7 +18,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("row", "mode", "setting"), CASES)
-def test_wall(row: Row, mode: str, setting: str, note: Callable[[str, str, str, View], None]) -> None:
+def test_wall(row: Row, mode: str, setting: str, note: Note) -> None:
     expect = row.streamed if mode == "streamed" else row.plain
     view, answer = observe(row, setting, stream=mode == "streamed")
     note(row.name, mode, setting, view)

@@ -67,3 +67,13 @@ def test_refusal_at_the_door_has_an_id(gateway: Running, path: str, key: str, st
     answer = ask(gateway, "GET", path, key=key)
     assert answer.status == status
     assert answer.headers["x-request-id"].startswith("req_")
+    assert answer.headers["x-gateway-provider"] == "none"
+    assert answer.headers["x-gateway-attempts"] == "0"
+    assert answer.headers["server-timing"].startswith("gateway;dur=")
+
+
+def test_model_that_only_a_pattern_names_can_be_retrieved() -> None:
+    config = 'providers: {a: {format: openai, base_url: "{a}"}}\nmodels: {"m-*": {provider: a}}\n'
+    with running(config, a=MockServer("a")) as gateway:
+        assert ask(gateway, "GET", "/v1/models/m-1").status == 200
+        assert ask(gateway, "GET", "/v1/models/other").status == 404
