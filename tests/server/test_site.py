@@ -251,3 +251,20 @@ def test_page_of_an_allowed_origin_may_read_a_stream() -> None:
 
 def test_repr_tells_what_there_is() -> None:
     assert repr(Conversation(pages={b"/page": Page(page)}).site) == "<Site pages=1 connections=1>"
+
+
+# -- what is open
+
+
+@pytest.mark.parametrize(
+    ("settings", "paths"),
+    [
+        ({"data": None}, ["/page"]),
+        ({"data": page}, ["/v1/*", "/page"]),
+        ({"data": page, "keys": KEYS}, ["/page"]),
+    ],
+)
+def test_what_needs_no_key_is_named(settings: dict[str, Any], paths: list[str]) -> None:
+    pages = {b"/page": Page(page), b"/locked": Page(page, PAGE_KEYS)}
+    site = Site(pages=pages, limits=LIMITS, timeouts=TIMEOUTS, max_connections=9, **settings)
+    assert site.open_paths() == paths
