@@ -125,7 +125,7 @@ class BreakerCore:
         elif not (hasattr(lock, "__enter__") and hasattr(lock, "__exit__")):
             raise TypeError(f"lock must be a context manager, not {lock!r}")
         self._max_failures = max_failures
-        self._timeout_s = timeout_s
+        self._timeout_s = float(timeout_s)
         self._lease_s = max(float(timeout_s), MIN_LEASE_S)
         self._half_open_probes = half_open_probes
         self._cells = view
@@ -133,7 +133,7 @@ class BreakerCore:
 
     def acquire(self, now: float) -> int:
         """Return a permit for one call of the provider, which `record` must get back, or 0 to refuse it."""
-        if now * 0.0 != 0.0:  # nan and the infinities; what is no number raises TypeError by itself
+        if not now * 0.0 <= 0.0:  # nan and the infinities; what is no real number raises TypeError by itself
             raise ValueError(f"now must be finite, not {now!r}")
         if self._cells[_TRIPPED] == 0.0:
             return int(2.0 * self._cells[_GENERATION] + 2.0)
@@ -150,7 +150,8 @@ class BreakerCore:
         """Give a permit back with the result of its call, and return which transition that made, of `codes`.
 
         Args:
-            permit: What `acquire` returned. A result that comes too late, or a second time, is dropped.
+            permit: What `acquire` returned. A result that comes too late is dropped, and so is the second one
+                of a probe.
             outcome: `codes.SUCCESS`, `FAILURE` or `NEUTRAL`.
             now: When the result was known.
 
@@ -158,7 +159,7 @@ class BreakerCore:
             TypeError: `permit` or `outcome` is not an int.
             ValueError: The permit was never issued, or there is no such outcome.
         """
-        if now * 0.0 != 0.0:
+        if not now * 0.0 <= 0.0:
             raise ValueError(f"now must be finite, not {now!r}")
         if type(permit) is not int:
             raise TypeError(f"permit must be an int that acquire() returned, not {permit!r}")
@@ -190,7 +191,7 @@ class BreakerCore:
 
     def state_code(self, now: float) -> int:
         """Return the state at a time: `codes.CLOSED`, `HALF_OPEN` or `OPEN`."""
-        if now * 0.0 != 0.0:
+        if not now * 0.0 <= 0.0:
             raise ValueError(f"now must be finite, not {now!r}")
         if self._cells[_TRIPPED] == 0.0:
             return CLOSED
@@ -198,7 +199,7 @@ class BreakerCore:
 
     def retry_in(self, now: float) -> float:
         """Return the seconds until `acquire` gives a permit if no result comes before, 0.0 for at once."""
-        if now * 0.0 != 0.0:
+        if not now * 0.0 <= 0.0:
             raise ValueError(f"now must be finite, not {now!r}")
         return 0.0 if self._cells[_TRIPPED] == 0.0 else self._wait(now)
 

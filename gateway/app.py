@@ -236,7 +236,7 @@ class App:
         server = self.config.server
         return Site(
             data=service.handle,
-            own_fields=service.own_fields,
+            refused=service.refused,
             pages=pages,
             keys=_keys(server),
             limits=server.limits,

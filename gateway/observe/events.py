@@ -101,6 +101,10 @@ class Events:
         elif exchange.status == CLIENT_LEFT:
             tell(logging.INFO, "client_left", **_of_exchange(exchange, now))
 
+    def turned_away(self, status: int, code: str) -> None:
+        """A connection got an answer before anything of a request was known."""
+        tell(logging.WARNING, "turned_away", status=status, code=code)
+
     def refused(self, request: Requested, request_id: bytes, status: int, code: str, now: float) -> None:
         """A request was refused before a provider was chosen."""
         if self.access:

@@ -25,7 +25,7 @@ from gateway.observe.throttle import Throttle
 from gateway.observe.writer import LineWriter, StreamSink
 
 STORMY: Final = frozenset(
-    {"upstream_error", "retry", "fallback", "stream_broken", "client_left", "internal_error"}
+    {"upstream_error", "retry", "fallback", "stream_broken", "client_left", "turned_away", "internal_error"}
 )
 """Events that come with every request when a provider is down; so may the records of libraries."""
 FLUSH_S: Final = 2.0

@@ -71,6 +71,10 @@ class Observer:
         if self.log.access or exchange.status == events.CLIENT_LEFT:
             self.log.finished(exchange, now)
 
+    def turned_away(self, status: int, code: str) -> None:
+        """A connection got an answer before anything of a request was known."""
+        self.log.turned_away(status, code)
+
     def refused(self, request: Traced, request_id: bytes, status: int, code: str, now: float) -> None:
         """A request was refused before a provider was chosen."""
         self._metrics.count("gateway_requests", UNROUTED, "other", str(status))

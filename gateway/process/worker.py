@@ -69,6 +69,10 @@ async def serve(server: Server, ready: Callable[[], None] | None = None, lifelin
             await _drain(server, forced)
         finally:
             server.close()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                # It ends already: one more signal must not make a death of it.
+                loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_IGN)
 
 
 async def _drain(server: Server, forced: asyncio.Event) -> None:

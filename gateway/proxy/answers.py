@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _OWN: Final = (
     b"x-gateway-provider: %b\r\nx-gateway-attempts: %d\r\nserver-timing: gateway;dur=%.3f, upstream;dur=%.3f"
 )
-_TIMED_OUT: Final = {"first_byte": "sent no response", "idle": "fell silent", "total": "was not done"}
+_TIMED_OUT: Final = {"first_byte": "sent no response", "idle": "sent nothing more", "total": "was not done"}
 
 
 def fault_error(fault: Fault, detail: str, provider: Provider, first: Provider) -> GatewayError:

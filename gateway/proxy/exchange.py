@@ -339,13 +339,15 @@ class Exchange:
 
     def gone(self) -> None:
         """The client has left: nothing of this request goes on."""
+        now = self._service.clock()
         self._stop_timer()
         if self._connection is not None:
             self._give_up_connection()
+            if not self._committed:
+                self.upstream_s += now - self._sent_s
         else:
             self._pools[self.provider.name].cancel(self)
         self.status = 499
-        now = self._service.clock()
         self._plan.release(now)
         self._service.observer.finished(self, now)
 

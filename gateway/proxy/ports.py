@@ -137,5 +137,8 @@ class Observer(Protocol):
     def finished(self, exchange: Finished, now: float) -> None:
         """A request has its answer, or its client has left."""
 
+    def turned_away(self, status: int, code: str) -> None:
+        """A connection got an answer before anything of a request was known."""
+
     def refused(self, request: Request, request_id: bytes, status: int, code: str, now: float) -> None:
         """A request was refused before a provider was chosen."""

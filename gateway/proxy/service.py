@@ -86,12 +86,25 @@ class Service:
             route, body = self._route(request)
         except GatewayError as error:
             request_id = request.request_id or self.new_request_id()
-            self.observer.refused(request, request_id, error.status, error.code or "", self.clock())
+            self.observer.refused(request, request_id, error.status, error.code or error.kind, self.clock())
             client.refuse(error, [self.own_fields(request_id, request.received_s)])
             return None
         exchange = Exchange(self, request, client, route, body, self.observer.started(request))
         exchange.start()
         return exchange
+
+    def refused(self, request: Request | None, error: GatewayError, read_s: float) -> bytes:
+        """Note a request that was refused at the door, and return the header lines of its answer.
+
+        `request` is None where nothing of it is known; only those for data count as requests.
+        """
+        if request is None:
+            self.observer.turned_away(error.status, error.code or error.kind)
+            return self.own_fields(None, read_s)
+        request_id = request.request_id or self.new_request_id()
+        if request.path.startswith(b"/v1/"):
+            self.observer.refused(request, request_id, error.status, error.code or error.kind, self.clock())
+        return self.own_fields(request_id, read_s)
 
     def own_fields(self, request_id: bytes | None, received_s: float) -> bytes:
         """The header lines of an answer for which no provider was asked, to a request of `received_s`."""

@@ -233,6 +233,8 @@ class Plan:
     def _refused_by_circuit(self, policy: Policy, now: float) -> Step:
         assert policy.breaker is not None
         fallback = self._fall_back(now, "circuit_open")
+        if not policy.is_open(now):
+            return fallback or Refuse(_being_probed(policy.name))
         return fallback or Refuse(_circuit_open(policy.name, policy.breaker.retry_in(now)))
 
     def _admitted(self, policy: Policy, now: float) -> bool:
@@ -255,6 +257,12 @@ def _circuit_open(name: str, retry_in_s: float) -> GatewayError:
         f" {retry_in_s:.1f} s."
     )
     return GatewayError(503, UNAVAILABLE, "circuit_open", message, retry_after_s=retry_in_s)
+
+
+def _being_probed(name: str) -> GatewayError:
+    # What the probe finds is known when its answer comes, which mostly is soon; its lease is only the latest.
+    message = f"Provider '{name}' failed repeatedly, and one request is finding out whether it works again."
+    return GatewayError(503, UNAVAILABLE, "circuit_open", message, retry_after_s=1.0)
 
 
 def _cooling(name: str, remaining_s: float) -> GatewayError:

@@ -125,6 +125,8 @@ def raise_descriptor_limit() -> int:
 class Listener:
     """Accepts connections for one site on bound sockets, until it is closed.
 
+    `addresses` are where it listens: URLs that a client would use, or `unix:` and the path of a socket.
+
     When the process is out of descriptors, libuv accepts with one that it keeps in reserve and closes it at
     once: clients are turned away instead of waiting, and the loop does not spin.
     """

@@ -84,6 +84,7 @@ class ClientConnection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(HIGH_WATER, HIGH_WATER // 4)
         self._reader.deadline_s = self.deadline_s = self._clock() + self._site.timeouts.header
         if not self._site.opened(self):
+            self._reader.read_s = self._clock()
             self._reader.refuse(
                 overloaded("The gateway has all the connections it may (server.limits.max_connections).")
             )
@@ -144,6 +145,7 @@ class ClientConnection(asyncio.Protocol):
             else:
                 what, limit = "header", f"{timeouts.header:g} s (server.timeouts.header)"
             message = f"The request {what} did not arrive within {limit}."
+            reader.read_s = self._clock()  # what the answer costs counts from here, not from the last byte
             reader.refuse(refused(408, "request_timeout", message))
             self._advance()
             return
@@ -348,8 +350,7 @@ class ClientConnection(asyncio.Protocol):
             if data:
                 data = writer.chunk(data)
         else:
-            self._framing = _CLOSE
-            self._closes = True  # HTTP/1.0 has no chunks: the end of the connection is the end of the body
+            self._framing = _CLOSE  # HTTP/1.0 has no chunks: the end of the connection is that of the body
             head = writer.bare(status, fields, False)
         head.append(data)
         self._transport.write(b"".join(head))

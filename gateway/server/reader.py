@@ -34,10 +34,9 @@ class RequestReader:
     """Reads requests for one connection, under the limits and the admission rules of `site`.
 
     `deadline_s` is when the request being read must be there (head, then body), in seconds of the site's
-    clock; that of the first head is set from outside, for it counts from accept. `continue_due` is set when
-    the client waits for `100 Continue` before it sends the body. `ended` says that nothing after what is in
-    `ready` may be read. `refused` is the request that `refusal` is about, as far as it was read;
-    `read_s` is when the last bytes came.
+    clock; that of the first head is set from outside, for it counts from accept. `read_s` is when the last
+    bytes came. `ended` says that nothing after what is in `ready` may be read. `refused` is the request that
+    `refusal` is about, as far as it was read.
     """
 
     __slots__ = (
@@ -126,6 +125,7 @@ class RequestReader:
             # So much is known even of a head that was not parsed to its end.
             request.method = self._parser.get_method()
             request.path = request.path or request.target
+            request.received_s = self.read_s
         self.refusal = error
         self.refused = request
         self.ended = True

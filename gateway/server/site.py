@@ -54,8 +54,8 @@ class Site:
 
     `keys` are the API keys that clients may use; none means that no key is asked for. `buffered` is the
     number of body bytes that are held for all requests together. `clock` is monotonic, `wall_clock` counts
-    from the epoch, both in seconds. `own_fields` makes the header lines of a refused request from the id that
-    the client gave it, and from when it was read.
+    from the epoch, both in seconds. `refused` is told of each request that is refused, with what is known of
+    it and when it was read; it returns the header lines that every answer has.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class Site:
         cors_origins: tuple[str, ...] = (),
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
-        own_fields: Callable[[bytes | None, float], bytes] | None = None,
+        refused: Callable[[Request | None, GatewayError, float], bytes] | None = None,
     ) -> None:
         self.clock = clock
-        self._own_fields = own_fields
+        self._refused = refused
         self._wall_clock = wall_clock
         self.buffered = 0
         self.draining = False
@@ -186,9 +186,8 @@ class Site:
                     b'Basic realm="gateway"',
                     b"\r\n",
                 )  # a browser asks then
-        if self._own_fields is not None:
-            given = None if request is None else request.request_id
-            fields.append(self._own_fields(given, read_s))
+        if self._refused is not None:
+            fields.append(self._refused(request, refusal, read_s))
         fields += self.date_field()
         return fields
 

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from certificates import make
 from family import Served, served
 
 CONFIG = """
@@ -171,14 +172,13 @@ def _ignore_errors(gateway: Served) -> None:
         gateway.chat()
 
 
-def test_family_gives_up_loudly_when_its_workers_die_at_start(config: Path) -> None:
-    # The certificate is there for the check in the supervisor's first look and unusable in every worker.
-    with served(config, "--port", "0") as gateway:
+def test_family_gives_up_loudly_when_its_workers_die_at_start(config: Path, tmp_path: Path) -> None:
+    make(tmp_path)
+    tls = f"workers: 2, tls: {{cert: {tmp_path}/good.pem, key: {tmp_path}/good.key}}"
+    config.write_text(config.read_text().replace("workers: 2", tls))
+    with served(config) as gateway:
         both_workers(gateway)
-        tls = f"workers: 2, tls: {{cert: {config}, key: {config}}}"
-        config.write_text(config.read_text().replace("workers: 2", tls))
-        gateway.signal(signal.SIGHUP)
-        time.sleep(0.2)
+        (tmp_path / "good.pem").write_text("no certificate any more")
         for pid in gateway.worker_pids[:2]:
             os.kill(pid, signal.SIGKILL)
         assert gateway.process.wait(15) == 1

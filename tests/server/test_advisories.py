@@ -110,7 +110,7 @@ def test_go_cve_2023_39326_endless_chunk_extensions() -> None:
     assert talk.requests == []
 
 
-def test_nghttp2_issue_2809_upgrade_with_a_body() -> None:
+def test_nghttp2_2809_upgrade_with_a_body() -> None:
     talk = Conversation().says(post(SMUGGLED, b"connection: upgrade", b"upgrade: websocket") + GET)
     assert [exchange.request.body for exchange in talk.requests] == [SMUGGLED, b""]
     assert [answer.status for answer in talk.heard] == [200, 200]  # not 101
@@ -171,7 +171,7 @@ def test_litellm_ghsa_r75f_5x8p_qvmc_key_that_is_a_query(key: bytes) -> None:
 
 
 @pytest.mark.parametrize("request_bytes", [GET, post(b"x" * 200)])
-def test_xinference_pr_5213_slowloris(request_bytes: bytes) -> None:
+def test_xinference_5213_slowloris(request_bytes: bytes) -> None:
     talk = Conversation()
     waited_s = 0.0
     for at in range(len(request_bytes)):

@@ -155,15 +155,15 @@ def test_request_that_comes_while_draining_is_the_last() -> None:
 
 def test_connection_is_busy_while_anything_is_under_way() -> None:
     talk = Conversation(held=True)
-    assert not talk.connection.busy
-    assert talk.says(GET[:5]).connection.busy
-    assert talk.says(GET[5:]).connection.busy
-    talk.transport.unsent = 1
+    busy = [talk.connection.busy, talk.says(GET[:5]).connection.busy, talk.says(GET[5:]).connection.busy]
+    assert busy == [False, True, True]
     talk.requests[0].respond()
-    assert talk.connection.busy
+    talk.transport.unsent = 1
+    busy = [talk.connection.busy]
     talk.transport.unsent = 0
-    assert not talk.connection.busy
-    assert talk.says(b"BAD / HTTP/1.1\r\n\r\n").connection.busy  # the refusal is to be read
+    refused = b"BAD / HTTP/1.1\r\n\r\n"
+    busy += [talk.connection.busy, talk.says(refused).connection.busy]
+    assert busy == [True, False, True]  # an answer is to be written, nothing is, a refusal is to be read
 
 
 def test_idle_connection_is_finished_at_once() -> None:

@@ -56,6 +56,14 @@ def test_body_may_come_first_or_last_or_not(length: int | None, first: bytes, la
     assert len(talk.requests) == 2
 
 
+def test_each_answer_has_a_framing_of_its_own() -> None:
+    talk = Conversation(held=True).says(GET + GET + GET)
+    for number, length in enumerate([None, 2, None]):
+        talk.requests[number].client.start(200, [], length, b"a")
+        talk.requests[number].client.end(b"b")
+    assert [answer.body for answer in talk.heard] == [b"ab"] * 3
+
+
 def test_large_body_is_not_copied_into_the_head() -> None:
     talk = Conversation(held=True).says(GET)
     talk.requests[0].respond(b"x" * 100_000)
@@ -137,6 +145,7 @@ def test_cut_chunks_have_no_last_one() -> None:
     assert talk.wire.endswith(b"\r\n\r\n1\r\na\r\n5\r\nerror\r\n")
     assert talk.transport.closed
     assert not talk.transport.aborted
+    talk.leaves()
     assert talk.requests[0].told == []
     assert len(talk.requests) == 1
     assert talk.site.buffered == 0

@@ -8,6 +8,7 @@ import pytest
 from conversation import HEAD, TIMEOUTS, Conversation, answers, splits
 
 from gateway.config.schema import Limits
+from gateway.errors import GatewayError
 from gateway.server.protocol import LINGER_S, MAX_LINGER_S, ClientConnection
 from gateway.server.request import Request
 from gateway.server.site import Page
@@ -62,15 +63,15 @@ def test_target_that_cannot_be_read_is_of_no_api_whatever_the_split() -> None:
         assert Conversation().says(*pieces).heard[0].error["code"] == "malformed_request"
 
 
-def own_fields(request_id: bytes | None, read_s: float) -> bytes:
-    return b"x-request-id: %b\r\n" % (request_id or b"new")
+def own_fields(request: Request | None, error: GatewayError, read_s: float) -> bytes:
+    return b"x-request-id: %b\r\n" % ((request and request.request_id) or b"new")
 
 
 def test_refusal_has_the_id_of_its_request_or_a_new_one() -> None:
-    talk = Conversation(own_fields=own_fields).says(HEAD + b"x-request-id: 7\r\nexpect: x\r\n\r\n")
+    talk = Conversation(refused=own_fields).says(HEAD + b"x-request-id: 7\r\nexpect: x\r\n\r\n")
     assert talk.heard[0].fields[b"x-request-id"] == b"7"
     for bad in (b"GET / HTTP/1.1\r\nhost: gw\r\n\r\n", b"BAD\r\n"):
-        talk = Conversation(own_fields=own_fields).says(bad)
+        talk = Conversation(refused=own_fields).says(bad)
         assert talk.heard[0].fields[b"x-request-id"] == b"new"
 
 
@@ -96,6 +97,14 @@ def test_client_has_time_to_read_a_refusal() -> None:
     talk.waits(LINGER_S)
     assert talk.transport.aborted
     assert len(talk.heard) == 1
+
+
+def test_client_that_does_not_go_away_is_cut_off() -> None:
+    talk = Conversation().says(b"BAD / HTTP/1.1\r\n\r\n")
+    talk.waits(LINGER_S - 0.1)
+    assert not talk.transport.closed
+    talk.waits(0.1)
+    assert talk.transport.aborted
 
 
 def test_client_that_uploads_for_ever_is_cut_off() -> None:
@@ -130,6 +139,17 @@ def test_handler_that_fails_is_500_and_logged(caplog: pytest.LogCaptureFixture) 
     assert talk.heard[0].error["code"] == "internal_error"
     assert "defect" in caplog.text
     assert caplog.records[0].levelno == logging.ERROR
+
+
+def test_handler_that_fails_is_500_behind_a_stream_too() -> None:
+    def fail(request: Request, client: ClientConnection) -> None:
+        raise LookupError("defect")
+
+    talk = Conversation(held=True, pages={b"/page": Page(fail)}).says(GET)
+    talk.requests[0].client.start(200, [], None, b"a")
+    talk.requests[0].client.end(b"")
+    talk.says(b"GET /page HTTP/1.1\r\nhost: gw\r\n\r\n")
+    assert [answer.status for answer in talk.heard] == [200, 500]
 
 
 def test_handler_that_fails_in_the_middle_of_its_answer_cuts_it() -> None:

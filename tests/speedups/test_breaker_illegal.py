@@ -13,7 +13,7 @@ from gateway.resilience.outcome import Outcome
 NAN, INFINITE = float("nan"), float("inf")
 HUGE = 10**400  # an int that no float can hold
 NOT_FINITE: list[Any] = [NAN, INFINITE, -INFINITE]
-NOT_NUMBERS: list[Any] = ["0", None, []]
+NOT_NUMBERS: list[Any] = ["0", None, [], 1j]
 SITUATIONS = ("closed", "failing", "open", "half-open", "probing")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -77,3 +78,12 @@ def test_model_that_only_a_pattern_names_can_be_retrieved() -> None:
     with running(config, a=MockServer("a")) as gateway:
         assert ask(gateway, "GET", "/v1/models/m-1").status == 200
         assert ask(gateway, "GET", "/v1/models/other").status == 404
+
+
+def test_refusal_at_the_door_counts_as_a_data_request_where_it_is_one() -> None:
+    with running(CONFIG, a=MockServer("a")) as gateway:
+        ask(gateway, "GET", "/v1/models", key="wrong")
+        ask(gateway, "GET", "/nowhere")
+        metrics = urllib.request.urlopen(f"{gateway.url}/metrics").read().decode()
+    assert 'gateway_requests_total{code="401",model="other",provider="none"} 1.0' in metrics
+    assert 'code="404"' not in metrics
