@@ -163,7 +163,7 @@ def main() -> int:
         "--seed", type=int, default=Settings.seed, help="of everything that is left to chance"
     )
     options = parser.parse_args()
-    proc.raise_descriptor_limit()
+    proc.prepare_command()
     shape = Shape(streams=options.streams)
     report = run(Settings(seconds=options.seconds, shape=shape, seed=options.seed))
     print(report)

@@ -84,7 +84,12 @@ def _state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
-def raise_descriptor_limit() -> None:
-    """Raise the soft limit of open descriptors to the hard one."""
+def prepare_command() -> None:
+    """Allow this process as many descriptors as it may have, and let SIGTERM end it as Ctrl-C does.
+
+    So whatever it has started is ended too.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it may be ignored
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))

@@ -37,7 +37,7 @@ MAX_MORE_KIB = 32 * 1024
 """How much larger the gateway may be after the last wave than after the first."""
 READ_ON_BYTES = 16 * 1024 * 1024
 """More than all buffers between the provider and a client can hold."""
-WITHIN_S = 60.0
+WITHIN_S = 30.0
 QUIET_S = 1.0
 """Longer than the idle time of the provider: it must not run while the gateway does not read."""
 _RECEIVE_BUFFER = 4096
@@ -162,7 +162,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--readers", type=int, default=Settings.readers, help="clients at one time")
     options = parser.parse_args()
-    proc.raise_descriptor_limit()
+    proc.prepare_command()
     report = run(Settings(readers=options.readers))
     print(report)
     return 1 if report.violations else 0

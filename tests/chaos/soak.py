@@ -85,7 +85,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=5.0, help="how long the load stays on")
     options = parser.parse_args()
-    proc.raise_descriptor_limit()
+    proc.prepare_command()
     report = run(options.minutes)
     print(report)
     return 1 if report.violations else 0
