@@ -4,7 +4,10 @@ A request's bytes go into the client's protocol, what it sends to the provider i
 bytes go into the provider's protocol. Prints microseconds a request. For profiles and comparisons within
 one run; a number from another machine says nothing.
 
-    python bench/chain.py [--requests 50000] [--profile]
+    python bench/chain.py [--requests 50000] [--profile] [--unobserved]
+
+`--unobserved` leaves out everything that an operator sees (counters, histograms, token counts, log, tracing):
+the difference is what observing costs.
 """
 
 from __future__ import annotations
@@ -93,9 +96,21 @@ def one_request(app: App) -> Callable[[], None]:
     return run
 
 
-async def measure(requests: int, profile: bool) -> None:
+class Unobserved:
+    """Is told everything and does nothing."""
+
+    def started(self, request: object) -> None:
+        pass
+
+    def finished(self, exchange: object, now: float) -> None:
+        pass
+
+
+async def measure(requests: int, profile: bool, unobserved: bool) -> None:
     app = App(loads(CONFIG, "bench", {}), "bench")
     await app.start()
+    if unobserved:
+        app._service.observer = Unobserved()  # type: ignore[assignment]
     run = one_request(app)
     for _ in range(2000):
         run()
@@ -122,8 +137,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--requests", type=int, default=50_000)
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--unobserved", action="store_true")
     options = parser.parse_args()
-    asyncio.run(measure(options.requests, options.profile))
+    asyncio.run(measure(options.requests, options.profile, options.unobserved))
 
 
 if __name__ == "__main__":

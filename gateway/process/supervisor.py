@@ -121,7 +121,7 @@ class Supervisor:
             os.close(says_ready)
 
         try:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            # Signals stay blocked until the worker has its handlers: one that comes now is not lost.
             code = self._work(number, ready, self._lifeline[0])
         except BaseException:
             traceback.print_exc()

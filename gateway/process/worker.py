@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from gateway.observe import log
 
 _POLL_S: Final = 0.02
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
 class Server(Protocol):
@@ -57,6 +58,7 @@ async def serve(server: Server, ready: Callable[[], None] | None = None, lifelin
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     loop.add_signal_handler(signal.SIGHUP, server.reload)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     loop.set_exception_handler(log.loop_failed)
     if lifeline is not None:
         loop.add_reader(lifeline, orphaned)
