@@ -364,6 +364,11 @@ class App:
         self._feed.end()
         return self.config.server.timeouts.drain
 
+    def cut_off(self) -> None:
+        """Tell every client whose answer is still under way that it ends here."""
+        for one in self._listeners:
+            one.cut_off()
+
     def close(self) -> None:
         """End everything at once."""
         if self._sampler is not None:

@@ -76,6 +76,10 @@ class Viewer:
         """The viewer has left."""
         self._feed.viewers.discard(self)
 
+    def cut_off(self) -> None:
+        """The gateway ends: the viewer tries again by itself."""
+        self.gone()
+
     def pause(self) -> None:
         """The viewer reads more slowly than it is written to."""
         self.paused = True

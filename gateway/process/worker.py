@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from gateway.observe import log
 
 _POLL_S: Final = 0.02
+_LAST_WORDS_S: Final = 0.05
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
@@ -30,6 +31,9 @@ class Server(Protocol):
     @property
     def busy_connections(self) -> int:
         """Client connections on which something is under way."""
+
+    def cut_off(self) -> None:
+        """Tell every client whose answer is still under way that it ends here."""
 
     def close(self) -> None:
         """End everything at once."""
@@ -85,4 +89,8 @@ async def _drain(server: Server, forced: asyncio.Event) -> None:
     while server.busy_connections and loop.time() < deadline_s and not forced.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(forced.wait(), _POLL_S)
-    log.tell(logging.INFO, "stopped", cut_connections=server.busy_connections)
+    cut = server.busy_connections
+    if cut:
+        server.cut_off()
+        await asyncio.sleep(_LAST_WORDS_S)
+    log.tell(logging.INFO, "stopped", cut_connections=cut)

@@ -34,6 +34,12 @@ def fault_error(fault: Fault, detail: str, provider: Provider, first: Provider) 
     return GatewayError(502, UPSTREAM, f"upstream_{fault.value}", f"Provider '{name}' failed: {detail}.")
 
 
+def shutting_down() -> GatewayError:
+    """The answer to what is still under way when the time to drain is over."""
+    message = "The gateway is being shut down, and the time for the answer is over; send the request again."
+    return GatewayError(503, UNAVAILABLE, "shutting_down", message, retry_after_s=1.0)
+
+
 def stream_error(error: dict[str, Any]) -> GatewayError:
     """The answer where a stream began with `error`, as 502 and otherwise unchanged."""
     code, param = error.get("code"), error.get("param")

@@ -351,6 +351,24 @@ class Exchange:
         self._plan.release(now)
         self._service.observer.finished(self, now)
 
+    def cut_off(self) -> None:
+        """The gateway ends before the answer does: the client is told, and nothing is held against anyone."""
+        now = self._service.clock()
+        self._stop_timer()
+        if self._connection is not None:
+            self._give_up_connection()
+        else:
+            self._pools[self.provider.name].cancel(self)
+        self._plan.release(now)
+        self._told = True
+        error = answers.shutting_down()
+        if not self._committed:
+            self._refuse(error, now)
+            return
+        assert self._response is not None
+        self._service.observer.finished(self, now)
+        self._client.cut(self._response.error_event(error, self.request.path))
+
     def pause(self) -> None:
         """The client does not keep up: the provider must wait."""
         if self._connection is not None and self._committed:

@@ -130,6 +130,9 @@ class _Answering:
     def gone(self) -> None:
         self._task.cancel()
 
+    def cut_off(self) -> None:
+        self._task.cancel()
+
     def pause(self) -> None:
         pass
 

@@ -172,6 +172,11 @@ class Listener:
             if connection.busy:
                 connection.finish()
 
+    def cut_off(self) -> None:
+        """Tell every client whose answer is still under way that it ends here."""
+        for connection in list(self.site.connections):
+            connection.cut_off()
+
     def close(self) -> None:
         """End everything at once."""
         self.stop_accepting()

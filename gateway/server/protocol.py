@@ -135,6 +135,11 @@ class ClientConnection(asyncio.Protocol):
             self._end_reading()
             self._transport.close()
 
+    def cut_off(self) -> None:
+        """End what is under way on it, so that the client is told."""
+        if self._active is not None:
+            self._active.cut_off()
+
     def timed_out(self) -> None:
         """`deadline_s` has passed."""
         reader = self._reader

@@ -28,6 +28,9 @@ class Active(Protocol):
     def gone(self) -> None:
         """The client has left; nothing may be written any more."""
 
+    def cut_off(self) -> None:
+        """The gateway ends now: the client is to be told, where it still can be."""
+
     def pause(self) -> None:
         """The client reads more slowly than it is written to."""
 

@@ -223,3 +223,19 @@ def test_unix_socket_is_shared_by_the_workers(config: Path, tmp_path: Path) -> N
                 assert client.recv(1000).startswith(b"HTTP/1.1 200")
         assert gateway.end() == 0
         assert not path.exists()
+
+
+def test_what_the_drain_cuts_is_told_so(config: Path) -> None:
+    config.write_text((CONFIG % "latency: 20s").replace("drain: 5s", "drain: 200ms"))
+    with served(config) as gateway:
+        both_workers(gateway)
+        answers: list[tuple[int, dict[str, str]]] = []
+        asking = threading.Thread(target=lambda: answers.append(gateway.chat()))
+        asking.start()
+        gateway.until(lambda: gateway.get("/stats")["inflight_requests"] == 1, "a request in flight")
+        gateway.signal(signal.SIGTERM)
+        asking.join(10)
+        assert answers[0][0] == 503
+        assert answers[0][1]["retry-after"] == "1"
+        assert gateway.process.wait(10) == 0
+        assert not gateway.named("client_left")
