@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Final, Protocol
 from urllib.parse import urlsplit
@@ -27,7 +28,7 @@ class Inbound(Protocol):
     def fields(self) -> list[bytes]: ...
 
 
-class Provider:
+class Provider(ABC):
     """One upstream. Subclasses say how its format maps targets and sends its key.
 
     `host`, `port` and `tls` say where to connect. `secrets` are the byte strings that no client may see, the
@@ -58,13 +59,13 @@ class Provider:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
 
+    @abstractmethod
     def authorize(self, key: str) -> bytes:
         """The header line that carries `key`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def target(self, target: bytes, model: str) -> bytes:
         """The provider's request target for the gateway's own, which begins with `/v1/`."""
-        raise NotImplementedError
 
     def head(self, request: Inbound, model: str, length: int, lines: bytes = b"") -> bytes:
         """The head of the request as this provider gets it, for a body of `length` bytes.
