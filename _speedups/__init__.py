@@ -35,10 +35,12 @@ COMPILED = False
 if TYPE_CHECKING or PURE_PYTHON:
     from gateway._speedups.backoff import BackoffCore
     from gateway._speedups.breaker import BreakerCore, cell_count
+    from gateway._speedups.heads import KnownHead, known_head
 else:
     try:
         from gateway._speedups.backoff_c import BackoffCore
         from gateway._speedups.breaker_c import BreakerCore, cell_count
+        from gateway._speedups.heads_c import KnownHead, known_head
 
         COMPILED = True
     except ImportError as error:
@@ -49,5 +51,6 @@ else:
             ) from error
         from gateway._speedups.backoff import BackoffCore
         from gateway._speedups.breaker import BreakerCore, cell_count
+        from gateway._speedups.heads import KnownHead, known_head
 
-__all__ = ["COMPILED", "BackoffCore", "BreakerCore", "cell_count"]
+__all__ = ["COMPILED", "BackoffCore", "BreakerCore", "KnownHead", "cell_count", "known_head"]

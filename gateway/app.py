@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import uvloop
 
 from gateway import __version__
-from gateway._speedups import COMPILED, BackoffCore, cell_count
+from gateway._speedups import COMPILED, BackoffCore, cell_count, known_head
 from gateway.admin.health import Watched
 from gateway.admin.pages import Sources, build_pages
 from gateway.admin.sampler import Sampler
@@ -200,7 +200,7 @@ class App:
             tls = dial.tls_context(settings.ca_file, setting) if provider.tls else None
             dialler = dial.TcpDialler(provider.host, provider.port, tls, settings.timeouts.connect)
         max_header = config.server.limits.max_header
-        return Pool(provider.name, dialler, settings.pool, settings.timeouts, max_header)
+        return Pool(provider.name, dialler, settings.pool, settings.timeouts, max_header, recognizer=known_head)
 
     def _watched(self) -> list[Watched]:
         return [
@@ -237,6 +237,7 @@ class App:
         return Site(
             data=service.handle,
             refused=service.refused,
+            recognizer=known_head,
             pages=pages,
             keys=_keys(server),
             limits=server.limits,

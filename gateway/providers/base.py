@@ -11,14 +11,15 @@ from gateway.config import schema
 from gateway.resilience.plan import Policy
 
 # Via stands behind the fields of those who had the request before (RFC 9110 section 7.6.3).
-_END: Final = b"via: 1.1 gateway\r\n\r\n"
-_END_WITH_LENGTH: Final = b"via: 1.1 gateway\r\ncontent-length: %d\r\n\r\n"
+_VIA: Final = b"via: 1.1 gateway\r\n"
 _BODILESS: Final = (b"GET", b"HEAD", b"DELETE", b"OPTIONS")
 _MIN_SECRET: Final = 8
 
 
 class Inbound(Protocol):
-    """What a provider needs of a client's request."""
+    """What a provider needs of the head of a client's request. `sent_as` is for it to keep what it made."""
+
+    sent_as: object
 
     @property
     def method(self) -> bytes: ...
@@ -26,6 +27,20 @@ class Inbound(Protocol):
     def target(self) -> bytes: ...
     @property
     def fields(self) -> list[bytes]: ...
+
+
+class _SentAs:
+    """What a request's head became the last time: requests with the same head go the same way mostly."""
+
+    __slots__ = ("head", "model", "provider")
+
+    def __init__(self, provider: Provider, model: str, head: bytes) -> None:
+        self.provider = provider
+        self.model = model
+        self.head = head
+
+    def __repr__(self) -> str:
+        return f"<_SentAs {self.provider.name} {self.model!r}>"  # not the head: our key is in it
 
 
 class Provider(ABC):
@@ -42,7 +57,10 @@ class Provider(ABC):
     def __init__(self, name: str, settings: schema.Provider) -> None:
         self.name = name
         self.format = settings.format
+        self.name_field = b"x-gateway-provider: %b\r\nx-gateway-attempts: " % name.encode()
         self.timeouts = settings.timeouts
+        self.total_s = settings.timeouts.total
+        self.first_byte_s = settings.timeouts.first_byte
         self.inject_usage = settings.usage.inject
         url = urlsplit(settings.base_url or "http://mock")
         self.tls = url.scheme == "https"
@@ -72,13 +90,19 @@ class Provider(ABC):
 
         `lines` are whole header lines that only this attempt has.
         """
+        sent_as = request.sent_as
+        if type(sent_as) is not _SentAs or sent_as.provider is not self or sent_as.model != model:
+            sent_as = request.sent_as = _SentAs(self, model, self._head(request, model))
+        if length or request.method not in _BODILESS:
+            return b"%b%bcontent-length: %d\r\n\r\n" % (sent_as.head, lines, length)
+        return b"%b%b\r\n" % (sent_as.head, lines)
+
+    def _head(self, request: Inbound, model: str) -> bytes:
         fields = request.fields
         if self._replaced:
             fields = self._without_replaced(fields)
-        pieces = [request.method, b" ", self.target(request.target, model), self._head_end, lines, *fields]
-        has_length = length or request.method not in _BODILESS
-        pieces.append(_END_WITH_LENGTH % length if has_length else _END)
-        return b"".join(pieces)
+        target = self.target(request.target, model)
+        return b"".join([request.method, b" ", target, self._head_end, *fields, _VIA])
 
     def _static_fields(self, settings: schema.Provider, authority: str) -> bytes:
         lines = [f" HTTP/1.1\r\nhost: {authority}\r\n".encode()]

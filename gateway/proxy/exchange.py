@@ -15,11 +15,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from gateway.errors import ConnectError, Fault, GatewayError
+from gateway.observe import usage
 from gateway.proxy import answers, inject
 from gateway.proxy.masking import MaskingClient, masked
-from gateway.proxy.response import Look, Response
-from gateway.resilience.outcome import CALLERS_FAULT, Result, of_fault, of_status
-from gateway.resilience.plan import Plan, Refuse, Send, Step
+from gateway.proxy.response import Look, Outline, Response
+from gateway.resilience.outcome import CALLERS_FAULT, OUTCOMES, Result, of_fault, of_status
+from gateway.resilience.plan import SEND_FIRST, Plan, Refuse, Send, Step
 from gateway.resilience.retry import parse_retry_after
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Exchange:
         "_pools",
         "_request_id",
         "_service",
+        "_tokens",
         "attempts",
         "first_byte_s",
         "request",
@@ -53,6 +55,7 @@ class Exchange:
         # attempt
         "_connection",
         "_fresh",
+        "_head",
         "_response",
         "_sent_s",
         "_timer",
@@ -76,6 +79,7 @@ class Exchange:
         self._request_id: bytes | None = None
         self._plan = Plan(route.policies, route.model)
         self._committed = False
+        self._tokens: Tokens | None = None
         self.request = request
         self.route = route
         self.attempts = 0
@@ -85,11 +89,10 @@ class Exchange:
         self.first_byte_s = 0.0
         self.trace = trace
         self.provider = route.chain[0]
-        self._sent_s = 0.0
-        self._fresh = False
         self._told = True
         self._timer: asyncio.TimerHandle | None = None
         self._connection: Connection | None = None
+        self._head: ResponseHead | None = None
         self._response: Response | None = None
 
     def __repr__(self) -> str:
@@ -99,7 +102,7 @@ class Exchange:
     def request_id(self) -> bytes:
         """The client's own id of the request, or one of ours."""
         if self._request_id is None:
-            self._request_id = self.request.request_id or self._service.new_request_id()
+            self._request_id = self.request.head.request_id or self._service.new_request_id()
         return self._request_id
 
     @property
@@ -107,26 +110,31 @@ class Exchange:
         """How the last attempt ended: success or neutral; None where its failure was told already."""
         if self._told:
             return None
-        return "neutral" if self.status == 499 else self._plan.outcome.name.lower()
+        return "neutral" if self.status == 499 else OUTCOMES[self._plan.outcome]
 
     @property
     def provider_request_id(self) -> bytes | None:
         """The id that the provider gave the request, where it gave one; with no key of ours in it."""
-        given = None if self._response is None else self._response.head.request_id
+        given = None if self._head is None else self._head.request_id
         return given and masked(given, self.provider.secrets)
 
     @property
     def tokens(self) -> Tokens | None:
         """The usage that the provider told."""
-        return None if self._response is None else self._response.tokens
+        return self._tokens if self._response is None else self._response.tokens
 
     # -- deciding and performing
 
     def start(self) -> None:
         """Make the first attempt, or refuse."""
         now = self._service.clock()
-        self._plan.deadline_s = now + self.provider.timeouts.total
-        self._perform(self._plan.first(now), now)
+        plan = self._plan
+        plan.deadline_s = now + self.provider.total_s
+        step = plan.first(now)
+        if step is SEND_FIRST:
+            self._attempt(now)
+        else:
+            self._perform(step, now)
 
     def _perform(self, step: Step, now: float) -> None:
         if type(step) is Send:
@@ -139,12 +147,8 @@ class Exchange:
                 self.waited_s += step.delay_s
                 self._timer = self._service.call_later(step.delay_s, self._due)
             else:
-                self.attempts += 1
-                self._told = False
                 self.provider = self.route.chain[step.index]
-                if self.trace is not None:
-                    self.trace.attempt(self.provider, now)
-                self._send(now, fresh=False)
+                self._attempt(now)
         else:
             assert type(step) is Refuse
             self._refuse(step.error, now)
@@ -154,12 +158,20 @@ class Exchange:
         now = self._service.clock()
         self._perform(self._plan.due(now), now)
 
-    def _send(self, now: float, *, fresh: bool) -> None:
+    def _attempt(self, now: float) -> None:
+        self.attempts += 1
+        self._told = False
+        if self.trace is not None:
+            self.trace.attempt(self.provider, now)
+        self._send(now, False)
+
+    def _send(self, now: float, fresh: bool) -> None:
         self._sent_s = now
         self._fresh = fresh
+        self._head = None
         self._response = None
         try:
-            connection = self._pools[self.provider.name].acquire(self, fresh=fresh)
+            connection = self._pools[self.provider.name].acquire(self, fresh)
         except ConnectError as error:
             self._failed(error.fault, str(error))
             return
@@ -170,17 +182,19 @@ class Exchange:
 
     def _transmit(self, connection: Connection, now: float) -> None:
         self._connection = connection
+        provider = self.provider
+        request = self.request.head
         body = self._body
-        if self.provider.inject_usage and self.request.path in inject.PATHS:
+        if provider.inject_usage and request.path in inject.PATHS:
             body = inject.with_usage_asked(body) or body
         lines = b"" if self.trace is None else self.trace.lines
         connection.send(
             self,
-            self.provider.head(self.request, self.route.model, len(body), lines),
+            provider.head(request, self.route.model, len(body), lines),
             body,
-            bodiless=self.request.method == b"HEAD",
-            deadline_s=now + self.provider.timeouts.first_byte,
-            limit_s=self._plan.deadline_s,
+            request.method == b"HEAD",
+            now + provider.first_byte_s,
+            self._plan.deadline_s,
         )
 
     def _total_over(self) -> None:
@@ -204,14 +218,22 @@ class Exchange:
 
     def on_head(self, head: ResponseHead) -> None:
         """The response begins."""
-        self._response = Response(head, bodiless=self.request.method == b"HEAD")
+        self._head = head
 
     def on_body(self, data: bytes, complete: bool) -> None:
         """Body bytes of one read, and whether they are the last."""
         response = self._response
-        assert response is not None
         if complete:
             self._connection = None
+        if response is None:
+            head = self._head
+            assert head is not None
+            outline = Outline.of(head, self.provider.secrets)
+            bodiless = self.request.head.method == b"HEAD"
+            if complete and outline.is_plain and not bodiless:
+                self._pass_on(head, outline, data)
+                return
+            response = self._response = Response(head, self.provider.secrets, bodiless=bodiless)
         if not self._committed:
             self._hold(response, data, complete)
             return
@@ -221,6 +243,21 @@ class Exchange:
             self._end(response, data)
         elif data:
             self._client.write(data)
+
+    def _pass_on(self, head: ResponseHead, outline: Outline, data: bytes) -> None:
+        """Deliver a whole success of which nothing had come before: what nearly every request comes to."""
+        now = self._service.clock()
+        self.upstream_s += now - self._sent_s
+        self.status = head.status
+        self.first_byte_s = now
+        if outline.is_json:
+            self._tokens = usage.of_body(data)
+        fields = [outline.fields, self._own_fields(now, outline.has_id)]
+        if not outline.has_date:
+            fields += self._client.date_field()
+        self._plan.succeed(now)
+        self._service.observer.finished(self, now)
+        self._client.respond(head.status, fields, data)
 
     def _hold(self, response: Response, data: bytes, complete: bool) -> None:
         look = response.hold(data, complete, self.provider.secrets)
@@ -261,7 +298,7 @@ class Exchange:
         self.status = head.status
         self.first_byte_s = now
         fields, data = response.release(self.provider.secrets, complete)
-        fields.append(self._own_fields(now, has_id=head.request_id is not None))
+        fields.append(self._own_fields(now, head.request_id is not None))
         if not head.date:
             fields += self._client.date_field()
         if self.provider.inject_usage and response.is_stream and inject.with_usage_asked(self._body):
@@ -298,7 +335,7 @@ class Exchange:
             return
         stale = connection is not None and connection.reused and not connection.received
         if stale and not self._fresh and fault in (Fault.RESET, Fault.CLOSED):
-            self._send(self._sent_s, fresh=True)  # the race that every pool loses now and then
+            self._send(self._sent_s, True)  # the race that every pool loses now and then
             return
         self._failed(fault, detail)
 
@@ -328,12 +365,12 @@ class Exchange:
         self._service.observer.stream_broken(self.request_id, self.provider.name, fault.value, detail)
         self._finish(False, now, fault.value)
         error = answers.fault_error(fault, detail, self.provider, self.route.chain[0])
-        self._client.cut(response.error_event(error, self.request.path))
+        self._client.cut(response.error_event(error, self.request.head.path))
 
     def _refuse(self, error: GatewayError, now: float) -> None:
         self.status = error.status
         self._finish(True, now)
-        self._client.refuse(error, [self._own_fields(now, has_id=False)])
+        self._client.refuse(error, [self._own_fields(now, False)])
 
     # -- the client
 
@@ -367,7 +404,7 @@ class Exchange:
             return
         assert self._response is not None
         self._service.observer.finished(self, now)
-        self._client.cut(self._response.error_event(error, self.request.path))
+        self._client.cut(self._response.error_event(error, self.request.head.path))
 
     def pause(self) -> None:
         """The client does not keep up: the provider must wait."""
@@ -405,9 +442,11 @@ class Exchange:
         self._plan.finish(whole, now, reason)
         self._service.observer.finished(self, now)
 
-    def _own_fields(self, now: float, *, has_id: bool) -> bytes:
-        gateway_s = now - self.request.received_s - self.upstream_s - self.waited_s
+    def _own_fields(self, now: float, has_id: bool) -> bytes:
+        upstream_s = self.upstream_s
+        gateway_s = now - self.request.received_s - upstream_s - self.waited_s
         request_id = None if has_id else self.request_id
+        provider = self.provider
         return answers.own_fields(
-            self.provider.name, self.attempts, gateway_s, self.upstream_s, self.waited_s, request_id
+            provider.name_field, self.attempts, gateway_s, upstream_s, self.waited_s, request_id
         )

@@ -9,8 +9,13 @@ from gateway.observe.observer import Finished
 from gateway.observe.tracing import Trace
 
 
-class Request(Protocol):
-    """A client's request, whole. Fields stand as name, `: `, value, CRLF in turn, end-to-end ones only."""
+class RequestHead(Protocol):
+    """The head of a client's request; fields: name, `: `, value, CRLF in turn, end-to-end ones only.
+
+    It may stand for many requests, and keeps in `sent_as` what a provider made of it.
+    """
+
+    sent_as: object
 
     @property
     def method(self) -> bytes: ...
@@ -22,6 +27,19 @@ class Request(Protocol):
     def fields(self) -> list[bytes]: ...
     @property
     def content_type(self) -> bytes | None: ...
+    @property
+    def request_id(self) -> bytes | None: ...
+
+
+class Request(Protocol):
+    """A client's request, whole."""
+
+    @property
+    def head(self) -> RequestHead: ...
+    @property
+    def method(self) -> bytes: ...
+    @property
+    def path(self) -> bytes: ...
     @property
     def request_id(self) -> bytes | None: ...
     @property
@@ -60,7 +78,12 @@ class Client(Protocol):
 
 
 class ResponseHead(Protocol):
-    """The head of a provider's response."""
+    """The head of a provider's response.
+
+    It may stand for many, and keeps in `passed_as` what the relay made of it.
+    """
+
+    passed_as: object
 
     @property
     def status(self) -> int: ...
@@ -102,7 +125,7 @@ class Connection(Protocol):
     @property
     def received(self) -> bool: ...
     def send(
-        self, user: Upstream, head: bytes, body: bytes, *, bodiless: bool, deadline_s: float, limit_s: float
+        self, user: Upstream, head: bytes, body: bytes, bodiless: bool, deadline_s: float, limit_s: float
     ) -> None: ...
     def commit(self) -> None: ...
     def pause(self) -> None: ...
@@ -113,7 +136,7 @@ class Connection(Protocol):
 class Pool(Protocol):
     """The connections to one provider."""
 
-    def acquire(self, user: Upstream, *, fresh: bool = False) -> Connection | None: ...
+    def acquire(self, user: Upstream, fresh: bool = False) -> Connection | None: ...
     def cancel(self, user: Upstream) -> None: ...
 
 

@@ -27,6 +27,32 @@ _RECENT_READS: Final = 3
 _FIRST_BYTE, _FIRST_EVENT, _WHOLE = range(3)
 
 
+class Outline:
+    """What the head of a provider's response means for what is passed on. Made once for each head.
+
+    `fields` are its header lines with no secret in them. `is_plain` says that nothing can go wrong any more
+    once the whole body is there: the answer is a success, and no event stream.
+    """
+
+    __slots__ = ("fields", "has_date", "has_id", "is_json", "is_plain", "rule")
+
+    def __init__(self, head: ResponseHead, secrets: tuple[bytes, ...]) -> None:
+        self.rule = _rule(head.status, head.content_type, head.content_encoding)
+        self.is_plain = head.status < 400 and self.rule != _FIRST_EVENT
+        self.is_json = self.rule == _WHOLE
+        self.has_id = head.request_id is not None
+        self.has_date = head.date
+        self.fields = masking.masked(b"".join(head.fields), secrets)
+
+    @staticmethod
+    def of(head: ResponseHead, secrets: tuple[bytes, ...]) -> Outline:
+        """The outline of `head`, whose provider's secrets are always the same."""
+        outline = head.passed_as
+        if type(outline) is not Outline:
+            outline = head.passed_as = Outline(head, secrets)
+        return outline
+
+
 class Look(Enum):
     """What a held response shows."""
 
@@ -42,7 +68,10 @@ class Look(Enum):
 
 
 class Response:
-    """The response that began with `head`; `bodiless` says that nothing can follow (it answers HEAD)."""
+    """The response that began with `head`; `bodiless` says that nothing can follow (it answers HEAD).
+
+    `secrets` are those of the provider, the same whenever this head comes.
+    """
 
     __slots__ = (
         "_first_usage",
@@ -53,13 +82,15 @@ class Response:
         "head",
         "held",
         "is_stream",
+        "outline",
     )
 
-    def __init__(self, head: ResponseHead, *, bodiless: bool) -> None:
+    def __init__(self, head: ResponseHead, secrets: tuple[bytes, ...] = (), *, bodiless: bool) -> None:
         self.head = head
+        self.outline = outline = Outline.of(head, secrets)
         self.held = b""
         self.error: dict[str, Any] = {}
-        self._rule = _FIRST_BYTE if bodiless else _rule(head.status, head.content_type, head.content_encoding)
+        self._rule = _FIRST_BYTE if bodiless else outline.rule
         self.is_stream = self._rule == _FIRST_EVENT
         # Neither length nor chunks: the provider's FIN is the end (RFC 9112 section 6.3).
         self.ends_with_connection = head.content_length is None and head.coding is None
@@ -98,10 +129,8 @@ class Response:
         elif self.is_watched:
             self._first_usage = usage.of_text(data)
             self.watch(data)
-        if not secrets:
-            return self.head.fields, data
-        if self.head.status < 400 and not self.error:
-            return masking.fields_without(self.head.fields, secrets), data
+        if not secrets or (self.head.status < 400 and not self.error):
+            return [self.outline.fields], data
         return masking.without_secrets(self.head, data, secrets, complete)
 
     @property

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import random
+import re
 import secrets
 import time
 from asyncio import TimerHandle
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from gateway.errors import GatewayError
 from gateway.observe.metrics import UNROUTED
@@ -20,8 +20,13 @@ from gateway.proxy.peek import STRICT_PATHS, model_of, with_model
 from gateway.routing.model_router import model_not_found
 
 if TYPE_CHECKING:
-    from gateway.proxy.ports import Client, Observer, Pool, Request
+    from gateway.proxy.ports import Client, Observer, Pool, Request, RequestHead
     from gateway.routing.model_router import ModelRouter, Route
+
+
+_MODELS: Final = re.compile(rb"/v1/models(?:/.*)?", re.DOTALL).fullmatch
+_NO_PROVIDER: Final = answers.name_field(UNROUTED)
+_IDS: Final = tuple(b"%03x" % number for number in range(4096))
 
 
 class Active(Protocol):
@@ -56,8 +61,8 @@ class Service:
         self.clock = clock
         self.wall_clock = wall_clock
         self.sample = sample
-        self._id_prefix = f"req_{secrets.token_hex(6)}".encode()
-        self._ids = itertools.count(1)
+        self._id_prefix = b""
+        self._next_id = 0
         self.use(router, pools)
 
     def __repr__(self) -> str:
@@ -70,21 +75,22 @@ class Service:
         self._models = ModelList(router, pools, self.clock)
 
     def new_request_id(self) -> bytes:
-        """An id of our own: unique in this process and, by its random prefix, beyond it."""
-        return b"%b%08x" % (self._id_prefix, next(self._ids))
+        """An id of our own: unique by its prefix, which is random and new for every 4096."""
+        number = self._next_id
+        if number == 0:
+            self._id_prefix = f"req_{secrets.token_hex(9)}".encode()
+        self._next_id = (number + 1) & 4095
+        return self._id_prefix + _IDS[number]
 
     def handle(self, request: Request, client: Client) -> Active | None:
         """Answer `request`, at once or later."""
-        path = request.path
-        if (
-            path.startswith(b"/v1/models")
-            and path[10:11] in (b"", b"/")
-            and request.method in (b"GET", b"HEAD")
-        ):
+        head = request.head
+        path = head.path
+        if path not in STRICT_PATHS and _MODELS(path) and head.method in (b"GET", b"HEAD"):
             fields = functools.partial(self.own_fields, request.request_id, request.received_s)
             return self._models.answer(path[11:], client, fields)
         try:
-            route, body = self._route(request)
+            route, body = self._route(head, request.body)
         except GatewayError as error:
             request_id = request.request_id or self.new_request_id()
             self.observer.refused(request, request_id, error.status, error.code or error.kind, self.clock())
@@ -110,18 +116,17 @@ class Service:
     def own_fields(self, request_id: bytes | None, received_s: float) -> bytes:
         """The header lines of an answer for which no provider was asked, to a request of `received_s`."""
         gateway_s = self.clock() - received_s
-        return answers.own_fields(UNROUTED, 0, gateway_s, 0.0, 0.0, request_id or self.new_request_id())
+        return answers.own_fields(_NO_PROVIDER, 0, gateway_s, 0.0, 0.0, request_id or self.new_request_id())
 
-    def _route(self, request: Request) -> tuple[Route, bytes]:
-        body = request.body
-        if not body and not (request.path in STRICT_PATHS and request.method == b"POST"):
+    def _route(self, head: RequestHead, body: bytes) -> tuple[Route, bytes]:
+        if not body and not (head.path in STRICT_PATHS and head.method == b"POST"):
             return self.router.nameless(), body
-        model = model_of(request.path, request.content_type, body)
+        model = model_of(head.path, head.content_type, body)
         if model is None:
             return self.router.nameless(), body
         route = self.router.route(model)
         if route is None:
             raise model_not_found(model)
         if route.renamed:
-            body = with_model(request.content_type, body, route.model)
+            body = with_model(head.content_type, body, route.model)
         return route, body

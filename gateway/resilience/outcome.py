@@ -37,6 +37,10 @@ class Outcome(IntEnum):
     """Nothing is known of the provider: only the permit is given back."""
 
 
+OUTCOMES: Final = ("success", "failure", "neutral")
+"""Their names in metrics and logs."""
+
+
 class Verdict(NamedTuple):
     """One row of the table."""
 

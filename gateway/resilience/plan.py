@@ -123,7 +123,8 @@ class Refuse:
 Step = Send | Deliver | Refuse
 
 _DELIVER: Final = Deliver()
-_SEND_FIRST: Final = Send(0)
+SEND_FIRST: Final = Send(0)
+"""What `Plan.first` returns for a request that goes to the first provider at once."""
 
 
 class Plan:
@@ -153,7 +154,7 @@ class Plan:
         policy = self._chain[0]
         if policy.cooldowns is not None and policy.cooldowns.remaining(self._model, now) > 0.0:
             return self._refused_by_cooldown(policy, now)
-        return _SEND_FIRST if self._admitted(policy, now) else self._refused_by_circuit(policy, now)
+        return SEND_FIRST if self._admitted(policy, now) else self._refused_by_circuit(policy, now)
 
     def due(self, now: float) -> Step:
         """What to do now that the delay of the last `Send` is over: others may have changed the state."""
@@ -183,6 +184,12 @@ class Plan:
             or self._fall_back(now, verdict.reason)
             or _DELIVER
         )
+
+    def succeed(self, now: float) -> None:
+        """The attempt brought a whole answer that is a success, and it is delivered: `after` and `finish`."""
+        self.outcome = Outcome.SUCCESS
+        if self._permit:
+            self._record(Outcome.SUCCESS, "success", now)
 
     def finish(self, whole: bool, now: float, reason: str = "stream_broken") -> None:
         """The delivered response has ended: whole, or broken on the provider's side."""

@@ -93,9 +93,14 @@ class ClientConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._request is not None or self._paused:
             self._keep(data)
-        else:
+            return
+        request = self._reader.recognize(data)
+        if request is None:
             self._reader.feed(data)
             self._advance()
+        else:
+            self.deadline_s = NEVER
+            self._begin(request)
 
     def eof_received(self) -> bool:
         self.deadline_s = self._clock() + self._site.timeouts.keepalive  # to read what was answered
@@ -160,6 +165,10 @@ class ClientConnection(asyncio.Protocol):
         else:
             self._transport.close()
 
+    def forget(self) -> None:
+        """What was accepted before may not be accepted any more."""
+        self._reader.forget()
+
     def abort(self) -> None:
         """End the connection at once, whatever is under way."""
         self._transport.abort()
@@ -179,7 +188,7 @@ class ClientConnection(asyncio.Protocol):
         reader.drop()
         self._early.clear()
         if reader.ready:
-            reader.ready[-1].keep_alive = False
+            reader.ready[-1].head.keep_alive = False
         else:
             self._closes = True
 
@@ -220,7 +229,7 @@ class ClientConnection(asyncio.Protocol):
         self._request = request
         self._started = False
         site = self._site
-        self._closes = not request.keep_alive or site.draining
+        self._closes = not request.head.keep_alive or site.draining
         try:
             active = site.handle(request, self)
         except Exception:
@@ -264,7 +273,7 @@ class ClientConnection(asyncio.Protocol):
     def _refusal(self, refusal: GatewayError) -> bytes:
         """The answer to a request that was not taken, maybe not even read to its end."""
         request = self._reader.refused
-        body = refusal.body(anthropic=request is not None and request.is_messages)
+        body = refusal.body(anthropic=request is not None and request.head.is_messages)
         fields = self._site.refusal_fields(refusal, request, self._reader.read_s)
         head = writer.with_length(refusal.status, fields, len(body), False)
         if request is None or request.method != b"HEAD":
@@ -349,7 +358,7 @@ class ClientConnection(asyncio.Protocol):
         self._framing = _LENGTH
         if length is not None:
             head = writer.with_length(status, fields, length, not self._closes)
-        elif request.minor:
+        elif request.head.minor:
             self._framing = _CHUNKED
             head = writer.chunked(status, fields, not self._closes)
             if data:
@@ -396,4 +405,4 @@ class ClientConnection(asyncio.Protocol):
         assert self._request is not None
         fields += error.fields()
         fields += self._site.date_field()
-        self.respond(error.status, fields, error.body(anthropic=self._request.is_messages))
+        self.respond(error.status, fields, error.body(anthropic=self._request.head.is_messages))

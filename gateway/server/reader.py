@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Final
 import httptools
 
 from gateway.errors import GatewayError, bad_request, overloaded, refused
-from gateway.server.request import METHODS, Request, too_large
+from gateway.server.request import METHODS, Request, RequestHead, too_large
 
 if TYPE_CHECKING:
-    from gateway.server.site import Site
+    from gateway.server.site import Known, Site
 
 MAX_PIPELINED: Final = 256
 _MAX_PARTS: Final = 1024
 _FRAMING_PER_BYTE: Final = 16
+_NO_HEAD: Final = RequestHead()
 
 
 class _StopError(Exception):
@@ -37,17 +38,22 @@ class RequestReader:
     clock; that of the first head is set from outside, for it counts from accept. `read_s` is when the last
     bytes came. `ended` says that nothing after what is in `ready` may be read. `refused` is the request that
     `refusal` is about, as far as it was read.
+
+    `known` recognizes requests with the same head as the last one had: see `recognize`.
     """
 
     __slots__ = (
         # connection
         "_begun",
         "_clock",
+        "_has_served",
+        "_known_as",
         "_parser",
         "_site",
         "_continue_due",
         "deadline_s",
         "ended",
+        "known",
         "read_s",
         "ready",
         "refusal",
@@ -72,7 +78,10 @@ class RequestReader:
         self.ready: deque[Request] = deque()
         self.refusal: GatewayError | None = None
         self.refused: Request | None = None
-        self.request: Request | None = None
+        self.known: Known | None = None
+        self._known_as = _NO_HEAD
+        self._has_served = False
+        self.request: RequestHead | None = None
         self._parts: list[bytes] = []
         self._body_size = 0
         self._head_size = 0
@@ -95,11 +104,35 @@ class RequestReader:
         self.read_s = self._clock()
         if not self._in_head:
             self._feed_body(data)
-        elif self._head_size + len(data) > self._site.limits.max_header:
+            return
+        is_first = self.request is None and not self.ready
+        if self._head_size + len(data) > self._site.limits.max_header:
             self._feed_in_parts(data)
         else:
             self._head_size += len(data)  # the end of the message sets it back
             self._parse(data)
+        if is_first and len(self.ready) == 1 and self.request is None and not self.ended:
+            self._remember(data)
+
+    def recognize(self, data: bytes) -> Request | None:
+        """The request that `data` is, where it has the same head as one before; None leaves it to `feed`."""
+        known = self.known
+        if known is None or self.request is not None or self._head_size or self.ended:
+            return None
+        body = known.body_of(data)
+        if body is None:
+            return None
+        site = self._site
+        size = len(body)
+        if size > site.limits.max_body or site.buffered + size > site.limits.max_buffered:
+            return None
+        site.buffered += size
+        self.read_s = now = self._clock()
+        return Request(self._known_as, body, now)
+
+    def forget(self) -> None:
+        """Heads that were accepted before may not be accepted any more."""
+        self.known = None
 
     def take_continue(self) -> bool:
         """Whether the client waits for `100 Continue` and has sent nothing of its body so far; asked once."""
@@ -125,11 +158,23 @@ class RequestReader:
             # So much is known even of a head that was not parsed to its end.
             request.method = self._parser.get_method()
             request.path = request.path or request.target
-            request.received_s = self.read_s
         self.refusal = error
-        self.refused = request
+        self.refused = None if request is None else Request(request, b"", self.read_s)
         self.ended = True
         self.drop()
+
+    def _remember(self, data: bytes) -> None:
+        """Recognize the request that `data` was when another like it comes: from the second one on."""
+        if not self._has_served:
+            self._has_served = True
+            return
+        request = self.ready[0]
+        head = request.head
+        # What asked to go on, to close or to be read in chunks is rare, and more than head and body.
+        if head.content_length is not None and head.expect is None and head.keep_alive and not head.coding:
+            known = self._site.known_head(data, request)
+            if known is not None:
+                self.known, self._known_as = known
 
     # -- feeding the parser
 
@@ -190,7 +235,7 @@ class RequestReader:
     def _parse_failed(self, error: httptools.HttpParserError) -> None:
         if self.refusal is not None:
             self.refuse(self.refusal)
-        elif self.request is None and self.ready and not self.ready[-1].keep_alive:
+        elif self.request is None and self.ready and not self.ready[-1].head.keep_alive:
             self.ended = True  # bytes behind `Connection: close`: that request is answered, they are not
         elif isinstance(error, httptools.HttpParserCallbackError):
             raise error  # a defect of ours
@@ -215,7 +260,7 @@ class RequestReader:
     # -- parser callbacks
 
     def on_message_begin(self) -> None:
-        self.request = Request()
+        self.request = RequestHead()
         if self._begun:
             self.deadline_s = self.read_s + self._site.timeouts.header
         else:
@@ -268,23 +313,23 @@ class RequestReader:
         request = self.request
         assert request is not None
         parts = self._parts
+        body = b""
         if parts:
-            request.body = parts[0] if len(parts) == 1 else b"".join(parts)
+            body = parts[0] if len(parts) == 1 else b"".join(parts)
             self._parts = []
             self._body_size = 0  # the bytes stay counted until the request is answered
-        request.received_s = self.read_s
         self.request = None
         self._in_head = True
         self._head_size = 0
         self._continue_due = False
-        self.ready.append(request)
+        self.ready.append(Request(request, body, self.read_s))
         if len(self.ready) > MAX_PIPELINED:
             # What is unanswered when a connection closes a client may send again (RFC 9112 section 9.3.2).
             request.keep_alive = False
             raise _StopError
 
 
-def _head_too_large(request: Request | None, limit: int) -> GatewayError:
+def _head_too_large(request: RequestHead | None, limit: int) -> GatewayError:
     if request is None:
         return bad_request("There are only empty lines where a request should be.", code="malformed_request")
     if 2 * len(request.target) > limit:

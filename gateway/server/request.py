@@ -59,17 +59,17 @@ _KNOWN: Final = {
 }
 
 
-class Request:
-    """A request; `fields` are the end-to-end header fields as name, `: `, value, CRLF in turn.
+class RequestHead:
+    """The head of a request; `fields` are the end-to-end fields as name, `: `, value, CRLF in turn.
 
-    `target` is in origin-form, `path` is the part of it before `?`. `body` is whole when the request is
-    handed on, and `received_s` is when its last bytes were read, in seconds of the monotonic clock.
+    `target` is in origin-form, `path` is the part of it before `?`. One that was checked does not change any
+    more: it stands for every request with the same head. `sent_as` is for whoever passes such requests on, to
+    keep what was made of this one.
     """
 
     __slots__ = (
         "api_key",
         "authorization",
-        "body",
         "coding",
         "connection",
         "content_length",
@@ -84,21 +84,20 @@ class Request:
         "origin",
         "path",
         "request_id",
-        "received_s",
+        "sent_as",
         "target",
         "traceparent",
         "tracestate",
     )
 
     def __init__(self) -> None:
-        self.received_s = 0.0
         self.method = b""
         self.target = b""
         self.path = b""
         self.minor = 1
         self.keep_alive = True
         self.fields: list[bytes] = []
-        self.body = b""
+        self.sent_as: object = None
         self.host = b""
         self.hosts = 0
         self.content_length: bytes | None = None
@@ -114,7 +113,7 @@ class Request:
         self.tracestate: bytes | None = None
 
     def __repr__(self) -> str:
-        return f"<Request {self.method.decode()} {self.path.decode('latin-1')}>"
+        return f"<RequestHead {self.method.decode()} {self.path.decode('latin-1')}>"
 
     def add_field(self, name: bytes, value: bytes) -> None:
         """Take one header field in, as the parser found it."""
@@ -272,6 +271,69 @@ class Request:
                 if fields[start].lower() not in named
                 for piece in fields[start : start + 4]
             ]
+
+
+class Request:
+    """A request: its `head`, its whole `body`, and when its last bytes were read.
+
+    `received_s` is in seconds of the monotonic clock. Of the head, what those need who answer requests can be
+    read here too.
+    """
+
+    __slots__ = ("body", "head", "received_s")
+
+    def __init__(self, head: RequestHead, body: bytes, received_s: float) -> None:
+        self.head = head
+        self.body = body
+        self.received_s = received_s
+
+    def __repr__(self) -> str:
+        return f"<Request {self.head.method.decode()} {self.head.path.decode('latin-1')}>"
+
+    @property
+    def method(self) -> bytes:
+        """The method, in upper case."""
+        return self.head.method
+
+    @property
+    def target(self) -> bytes:
+        """The target in origin-form: path and query."""
+        return self.head.target
+
+    @property
+    def path(self) -> bytes:
+        """The target up to its query."""
+        return self.head.path
+
+    @property
+    def fields(self) -> list[bytes]:
+        """The end-to-end fields as name, `: `, value, CRLF in turn."""
+        return self.head.fields
+
+    @property
+    def origin(self) -> bytes | None:
+        """The Origin field (Fetch standard)."""
+        return self.head.origin
+
+    @property
+    def content_type(self) -> bytes | None:
+        """The Content-Type field."""
+        return self.head.content_type
+
+    @property
+    def request_id(self) -> bytes | None:
+        """The client's own id of the request (X-Request-Id)."""
+        return self.head.request_id
+
+    @property
+    def traceparent(self) -> bytes | None:
+        """The caller's span (https://www.w3.org/TR/trace-context/)."""
+        return self.head.traceparent
+
+    @property
+    def tracestate(self) -> bytes | None:
+        """What goes with `traceparent`."""
+        return self.head.tracestate
 
 
 def _check_coding(coding: bytes) -> GatewayError | None:

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Final, Protocol
 from gateway.config.schema import Limits, ServerTimeouts
 from gateway.errors import INVALID_REQUEST, GatewayError, refused
 from gateway.observe import log
-from gateway.server.request import ALLOW, Request
+from gateway.server.request import ALLOW, Request, RequestHead
 from gateway.server.writer import Date
 
 if TYPE_CHECKING:
     from gateway.server.protocol import ClientConnection
+
 DATA_PREFIX: Final = b"/v1/"
+MAX_KNOWN_HEADS: Final = 1024
+"""Of different clients; most of those that come from one SDK have the same."""
 _METHODS: Final = ALLOW.encode()
 
 
@@ -36,6 +39,15 @@ class Active(Protocol):
 
     def resume(self) -> None:
         """The client has caught up."""
+
+
+class Known(Protocol):
+    """A head that came before, but for its length (see `gateway._speedups.heads`)."""
+
+    @property
+    def text(self) -> bytes: ...
+    def body_of(self, message: bytes) -> bytes | None:
+        """The body of a message that has this head and comes whole, or None."""
 
 
 Handler = Callable[[Request, "ClientConnection"], Active | None]
@@ -58,7 +70,8 @@ class Site:
     `keys` are the API keys that clients may use; none means that no key is asked for. `buffered` is the
     number of body bytes that are held for all requests together. `clock` is monotonic, `wall_clock` counts
     from the epoch, both in seconds. `refused` is told of each request that is refused, with what is known of
-    it and when it was read; it returns the header lines that every answer has.
+    it and when it was read; it returns the header lines that every answer has. `recognizer` makes, of a
+    message and the length of its body, what recognizes its head again; None parses every head.
     """
 
     def __init__(
@@ -74,8 +87,11 @@ class Site:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         refused: Callable[[Request | None, GatewayError, float], bytes] | None = None,
+        recognizer: Callable[[bytes, int], Known | None] | None = None,
     ) -> None:
         self.clock = clock
+        self._recognizer = recognizer
+        self._known_heads: dict[bytes, tuple[Known, RequestHead]] = {}
         self._refused = refused
         self._wall_clock = wall_clock
         self.buffered = 0
@@ -108,6 +124,9 @@ class Site:
         self._max_connections = max_connections
         self._any_origin = "*" in cors_origins
         self._origins = frozenset(origin.encode() for origin in cors_origins)
+        self._known_heads.clear()
+        for connection in self.connections:
+            connection.forget()
 
     def __repr__(self) -> str:
         return f"<Site pages={len(self._pages)} connections={len(self.connections)}>"
@@ -121,12 +140,25 @@ class Site:
         """Count a connection out."""
         self.connections.discard(connection)
 
+    def known_head(self, message: bytes, request: Request) -> tuple[Known, RequestHead] | None:
+        """What recognizes the head of `request`, which came as `message`, and the head that it stands for."""
+        known = None if self._recognizer is None else self._recognizer(message, len(request.body))
+        if known is None:
+            return None
+        text = known.text
+        found = self._known_heads.get(text)
+        if found is None:
+            if len(self._known_heads) >= MAX_KNOWN_HEADS:
+                self._known_heads.clear()
+            found = self._known_heads[text] = known, request.head
+        return found
+
     def crashed(self, request: Request) -> None:
         """Log the exception that is being handled: a defect of the gateway."""
         path = request.path.decode("latin-1")
         log.tell(logging.ERROR, "internal_error", sys.exception(), where="request", path=path)
 
-    def admit(self, request: Request) -> GatewayError | None:
+    def admit(self, request: RequestHead) -> GatewayError | None:
         """Why a request is refused on the ground of its head alone; None when it may go on."""
         page = self._pages.get(request.path)
         if page is not None:
@@ -211,7 +243,7 @@ class Site:
         return fields
 
 
-def _authorized(request: Request, keys: tuple[bytes, ...], *, basic: bool) -> bool:
+def _authorized(request: RequestHead, keys: tuple[bytes, ...], *, basic: bool) -> bool:
     """The request carries one of `keys`; compared in constant time, and with every key."""
     given = [_bearer(request.authorization)]
     if basic:

@@ -11,16 +11,18 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from time import monotonic
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from gateway.config.schema import Pool as PoolSettings
 from gateway.config.schema import UpstreamTimeouts
 from gateway.errors import ConnectError, Fault
 from gateway.upstream.dial import Dialler
 from gateway.upstream.protocol import Connection, User
+from gateway.upstream.response import ResponseHead
 
 _MAX_TICK_S: Final = 0.1
 _MIN_TICK_S: Final = 0.005
+_KNOWN_FOR_S: Final = 0.02
 
 
 class _Turn(NamedTuple):
@@ -30,8 +32,19 @@ class _Turn(NamedTuple):
     fresh: bool
 
 
+class Known(Protocol):
+    """A head that came before, but for its length (see `gateway._speedups.heads`)."""
+
+    def body_of(self, message: bytes) -> bytes | None:
+        """The body of a message that has this head and comes whole, or None."""
+
+
 class Pool:
-    """Connections to the provider `name`; `max_header` is in bytes, `clock` monotonic, in seconds."""
+    """Connections to the provider `name`; `max_header` is in bytes, `clock` monotonic, in seconds.
+
+    `recognizer` makes, of a message and the length of its body, what recognizes its head again; None parses
+    every head. `known` is the head that responses have at this time.
+    """
 
     def __init__(
         self,
@@ -42,8 +55,12 @@ class Pool:
         max_header: int,
         *,
         clock: Callable[[], float] = monotonic,
+        recognizer: Callable[[bytes, int], Known | None] | None = None,
     ) -> None:
         self.name = name
+        self.known: tuple[Known, ResponseHead] | None = None
+        self._known_since_s = 0.0
+        self._recognizer = recognizer
         self.max_header = max_header
         self._dialler = dialler
         self._settings = settings
@@ -79,7 +96,7 @@ class Pool:
         """Requests that wait for a connection."""
         return len(self._queue)
 
-    def acquire(self, user: User, *, fresh: bool = False) -> Connection | None:
+    def acquire(self, user: User, fresh: bool = False) -> Connection | None:
         """A connection for `user` at once, or None: then `on_connected` or `on_not_connected` comes later.
 
         `fresh` asks for one that was never used. Raises ConnectError (SATURATED) when the queue is full.
@@ -130,6 +147,15 @@ class Pool:
             self._sweep = None
 
     # -- for connections
+
+    def remember(self, message: bytes, length: int, head: ResponseHead) -> None:
+        """A response came as `message`, with a body of `length` bytes: others may have the same `head`."""
+        # Heads hold the date, so they change; those that are all different are not worth more than this.
+        now = self._clock()
+        if self._recognizer is not None and now - self._known_since_s >= _KNOWN_FOR_S:
+            self._known_since_s = now
+            known = self._recognizer(message, length)
+            self.known = None if known is None else (known, head)
 
     def release(self, connection: Connection) -> None:
         """`connection` is free for the next request."""

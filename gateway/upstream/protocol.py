@@ -112,7 +112,7 @@ class Connection(asyncio.Protocol):
     # -- for the user
 
     def send(
-        self, user: User, head: bytes, body: bytes, *, bodiless: bool, deadline_s: float, limit_s: float
+        self, user: User, head: bytes, body: bytes, bodiless: bool, deadline_s: float, limit_s: float
     ) -> None:
         """Send a request, in one write, and tell `user` what comes back.
 
@@ -169,8 +169,16 @@ class Connection(asyncio.Protocol):
         if user is None:
             self._close()
             return
-        self.received = True
         self.progress = True
+        is_first = not self.received
+        if is_first:
+            self.received = True
+            known = self._pool.known
+            if known is not None and not self._bodiless:
+                body = known[0].body_of(data)
+                if body is not None:
+                    self._pass_known(user, known[1], body)
+                    return
         size = len(data)
         failure = ""
         try:
@@ -188,6 +196,8 @@ class Connection(asyncio.Protocol):
             head = self._head
             if head is not None and head.status:
                 self._delivered_head = True
+                if is_first and self._complete and not failure:
+                    self._remember(data, head)
                 user.on_head(head)
                 if self._user is not user:
                     return
@@ -235,6 +245,22 @@ class Connection(asyncio.Protocol):
         self._close()
 
     # -- inside
+
+    def _pass_known(self, user: User, head: ResponseHead, body: bytes) -> None:
+        """Tell `user` of a response that came whole, with a head that came before."""
+        self._user = None
+        if self._transport.get_write_buffer_size():
+            self._close()
+        else:
+            self._pool.release(self)
+        user.on_head(head)
+        user.on_body(body, True)
+
+    def _remember(self, data: bytes, head: ResponseHead) -> None:
+        """The response `data` came whole: recognize others with the same head."""
+        # Informational responses before it, and one that ends the connection, are not worth recognizing.
+        if self._keep_alive and not self._informational and head.content_length is not None:
+            self._pool.remember(data, sum(map(len, self._parts)), head)
 
     def _deliver(self, user: User, size: int, failure: str) -> None:
         parts = self._parts

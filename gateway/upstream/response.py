@@ -35,7 +35,12 @@ class MalformedResponseError(Exception):
 
 
 class ResponseHead:
-    """Status and header fields of a response; `fields`: name, `: `, value, CRLF in turn, end-to-end only."""
+    """Status and header fields of a response; `fields`: name, `: `, value, CRLF in turn, end-to-end only.
+
+    One that is complete does not change any more: it may stand for several responses that differ in nothing
+    but their length, and then `content_length` is that of the first. `passed_as` is for whoever passes
+    responses on, to keep what was made of this one.
+    """
 
     __slots__ = (
         "coding",
@@ -45,6 +50,7 @@ class ResponseHead:
         "content_type",
         "date",
         "fields",
+        "passed_as",
         "request_id",
         "retry_after",
         "retry_after_ms",
@@ -63,6 +69,7 @@ class ResponseHead:
         self.retry_after_ms: bytes | None = None
         self.request_id: bytes | None = None
         self.date = False
+        self.passed_as: object = None
 
     def __repr__(self) -> str:
         return f"<ResponseHead {self.status} {self.content_type.decode('latin-1')}>"

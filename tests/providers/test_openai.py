@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -12,12 +13,14 @@ from gateway.providers.openai import OpenAIProvider
 KEY = "sk-0123456789"
 
 
-class Request(NamedTuple):
-    """A client's request; `lines` are its end-to-end fields."""
+@dataclass
+class Request:
+    """The head of a client's request; `lines` are its end-to-end fields."""
 
     method: bytes = b"POST"
     target: bytes = b"/v1/chat/completions"
     lines: tuple[bytes, ...] = ()
+    sent_as: object = None
 
     @property
     def fields(self) -> list[bytes]:

@@ -171,7 +171,7 @@ def test_however_a_stream_is_divided_all_of_it_is_held_until_it_is_ready(cuts: l
 def test_what_was_held_goes_out_once() -> None:
     held = response(200, "application/json")
     looks(held, b'{"a": ', b"1}", complete=True)
-    assert held.release((), True) == ([b"content-type", b": ", b"application/json", b"\r\n"], b'{"a": 1}')
+    assert held.release((), True) == ([b"content-type: application/json\r\n"], b'{"a": 1}')
     assert held.held == b""
 
 

@@ -155,7 +155,7 @@ def test_tiny_chunks_take_little_memory() -> None:
 def test_many_pipelined_requests_are_cut_off() -> None:
     reader = read(GET * (MAX_PIPELINED + 50))
     assert len(reader.ready) == MAX_PIPELINED + 1
-    assert [request.keep_alive for request in reader.ready] == [True] * MAX_PIPELINED + [False]
+    assert [request.head.keep_alive for request in reader.ready] == [True] * MAX_PIPELINED + [False]
     assert reader.refusal is None
     assert reader.ended
 

@@ -74,8 +74,8 @@ def answered(reader: RequestReader, pieces: list[bytes]) -> object:
     for piece in pieces:
         reader.feed(piece)
         for one in reader.ready:
-            requests.append((one.method, one.target, one.fields, one.body, one.keep_alive))
-            reader.ended |= not one.keep_alive
+            requests.append((one.method, one.target, one.fields, one.body, one.head.keep_alive))
+            reader.ended |= not one.head.keep_alive
         reader.ready.clear()
     return requests, repr(reader.refusal), reader.ended, reader.request is None
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from gateway._speedups import known_head
 from gateway.config.schema import Limits, ServerTimeouts
 from gateway.server.protocol import ClientConnection
 from gateway.server.request import Request
@@ -199,6 +200,7 @@ class Conversation:
             max_connections=max_connections,
             clock=self.clock,
             wall_clock=lambda: 0.0,
+            recognizer=known_head,
             **settings,
         )
         self.connection = ClientConnection(self.site)

@@ -12,10 +12,11 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, cast
 
+from gateway._speedups import known_head
 from gateway.config.schema import Pool as PoolSettings
 from gateway.config.schema import UpstreamTimeouts
 from gateway.errors import ConnectError, Fault
-from gateway.upstream.pool import Pool
+from gateway.upstream.pool import Known, Pool
 from gateway.upstream.protocol import NEVER, Connection
 from gateway.upstream.response import ResponseHead
 
@@ -132,6 +133,11 @@ class FakePool:
         self.released = 0
         self.lost_connections = 0
         self.next_user: FakeUser | None = None
+        self.known: tuple[Known, ResponseHead] | None = None
+
+    def remember(self, message: bytes, length: int, head: ResponseHead) -> None:
+        known = known_head(message, length)
+        self.known = None if known is None else (known, head)
 
     def release(self, connection: Connection) -> None:
         assert connection.alive
