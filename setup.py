@@ -9,7 +9,7 @@ import os
 from Cython.Build import cythonize
 from setuptools import Extension, find_packages, setup
 
-COMPILED_MODULES = ("backoff", "breaker", "heads")
+COMPILED_MODULES = ("backoff", "breaker", "heads", "tally")
 """`_speedups/NAME.py` becomes `gateway._speedups.NAME_c`; bench/micro.py measures what each gains."""
 
 REQUIRE_SPEEDUPS = os.environ.get("GATEWAY_REQUIRE_SPEEDUPS", "") not in ("", "0")

@@ -36,11 +36,13 @@ if TYPE_CHECKING or PURE_PYTHON:
     from gateway._speedups.backoff import BackoffCore
     from gateway._speedups.breaker import BreakerCore, cell_count
     from gateway._speedups.heads import KnownHead, known_head
+    from gateway._speedups.tally import TallyCore
 else:
     try:
         from gateway._speedups.backoff_c import BackoffCore
         from gateway._speedups.breaker_c import BreakerCore, cell_count
         from gateway._speedups.heads_c import KnownHead, known_head
+        from gateway._speedups.tally_c import TallyCore
 
         COMPILED = True
     except ImportError as error:
@@ -52,5 +54,6 @@ else:
         from gateway._speedups.backoff import BackoffCore
         from gateway._speedups.breaker import BreakerCore, cell_count
         from gateway._speedups.heads import KnownHead, known_head
+        from gateway._speedups.tally import TallyCore
 
-__all__ = ["COMPILED", "BackoffCore", "BreakerCore", "KnownHead", "cell_count", "known_head"]
+__all__ = ["COMPILED", "BackoffCore", "BreakerCore", "KnownHead", "TallyCore", "cell_count", "known_head"]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import uvloop
 
 from gateway import __version__
-from gateway._speedups import COMPILED, BackoffCore, cell_count, known_head
+from gateway._speedups import COMPILED, BackoffCore, TallyCore, cell_count, known_head
 from gateway.admin.health import Watched
 from gateway.admin.pages import Sources, build_pages
 from gateway.admin.sampler import Sampler
@@ -140,7 +140,7 @@ class App:
         self._source = source
         self._load = load
         self._shared = shared = shared or Shared()
-        self._metrics = Metrics(shared.slab)
+        self._metrics = Metrics(shared.slab, TallyCore)
         self.observer = Observer(
             Events(access=config.logging.access, wall_clock=time.time),
             self._metrics,
@@ -200,7 +200,9 @@ class App:
             tls = dial.tls_context(settings.ca_file, setting) if provider.tls else None
             dialler = dial.TcpDialler(provider.host, provider.port, tls, settings.timeouts.connect)
         max_header = config.server.limits.max_header
-        return Pool(provider.name, dialler, settings.pool, settings.timeouts, max_header, recognizer=known_head)
+        return Pool(
+            provider.name, dialler, settings.pool, settings.timeouts, max_header, recognizer=known_head
+        )
 
     def _watched(self) -> list[Watched]:
         return [

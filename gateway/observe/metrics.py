@@ -8,7 +8,6 @@ costs a few additions in shared memory; formatting is for whoever reads.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, Protocol
 
@@ -100,6 +99,36 @@ DESCRIPTIONS: Final = {
 }
 
 
+class Tally(Protocol):
+    """Adds to slots (see `gateway._speedups.tally`)."""
+
+    def add(self, slot: int, amount: float) -> None: ...
+    def started(self) -> None: ...
+    def ended(self) -> None: ...
+    def took(
+        self,
+        requests: int,
+        duration: int,
+        first_byte: int,
+        duration_s: float,
+        first_byte_s: float,
+        own_s: float,
+    ) -> None: ...
+
+
+class Tallies(Protocol):
+    """Makes the tally over cells, with the bounds of latencies and overhead, and the slots of two series."""
+
+    def __call__(
+        self,
+        cells: memoryview[float],
+        latency_bounds: tuple[float, ...],
+        overhead_bounds: tuple[float, ...],
+        overhead: int,
+        inflight: int,
+    ) -> Tally: ...
+
+
 class Observed(Protocol):
     """What a finished request is counted by; times in seconds, `first_byte_s` 0 where there was none."""
 
@@ -120,50 +149,38 @@ class _RequestSlots(NamedTuple):
 
 
 class Metrics:
-    """Counts in `slab`."""
+    """Counts in `slab`, in the row that is this worker's by now, by means of a tally."""
 
-    def __init__(self, slab: Slab) -> None:
+    def __init__(self, slab: Slab, tally: Tallies) -> None:
         self.slab = slab
         self._requests: dict[tuple[str, str, int], _RequestSlots] = {}
         self._attempts: dict[tuple[str, str], int] = {}
         self._tokens: dict[tuple[str, str], list[int]] = {}
-        self._overhead = slab.slots("gateway_overhead_seconds", (), len(OVERHEAD_BUCKETS) + 2)
-        self._inflight = slab.slots(f"{GAUGE}gateway_inflight_requests")
+        overhead = slab.slots("gateway_overhead_seconds", (), len(OVERHEAD_BUCKETS) + 2)
+        inflight = slab.slots(f"{GAUGE}gateway_inflight_requests")
+        self._tally = tally(slab.cells, LATENCY_BUCKETS, OVERHEAD_BUCKETS, overhead, inflight)
         self._dropped = slab.slots("gateway_dropped_observations")
         self._homeless: set[tuple[str, tuple[str, ...]]] = set()
         self._gauges: dict[str, set[str]] = {}
-
-    def request_started(self) -> None:
-        """One more request is being answered."""
-        self.slab.cells[self._inflight] += 1.0
+        self.request_started = self._tally.started
 
     def request_finished(
         self, provider: str, model: str, request: Observed, received_s: float, now: float
     ) -> None:
         """A request has its answer, or its client has left."""
-        cells = self.slab.cells
-        cells[self._inflight] -= 1.0
+        self._tally.ended()
         key = (provider, model, request.status)
         slots = self._requests.get(key)
         if slots is None:
             slots = self._request_slots(key)
             if slots is None:
                 return
-        duration_s = now - received_s
-        cells[slots.requests] += 1.0
-        at = slots.duration
-        cells[at + bisect_left(LATENCY_BUCKETS, duration_s)] += 1.0
-        cells[at + len(LATENCY_BUCKETS) + 1] += duration_s
         first_byte_s = request.first_byte_s
+        own_s = 0.0
         if first_byte_s:
             first_byte_s -= received_s
-            at = slots.first_byte
-            cells[at + bisect_left(LATENCY_BUCKETS, first_byte_s)] += 1.0
-            cells[at + len(LATENCY_BUCKETS) + 1] += first_byte_s
             own_s = max(0.0, first_byte_s - request.upstream_s - request.waited_s)
-            at = self._overhead
-            cells[at + bisect_left(OVERHEAD_BUCKETS, own_s)] += 1.0
-            cells[at + len(OVERHEAD_BUCKETS) + 1] += own_s
+        self._tally.took(*slots, now - received_s, first_byte_s, own_s)
 
     def attempt(self, provider: str, outcome: str) -> None:
         """An attempt at `provider` ended as success, failure or neutral."""
@@ -173,7 +190,7 @@ class Metrics:
             if slots is None:
                 return
             slot = self._attempts[provider, outcome] = slots[0]
-        self.slab.cells[slot] += 1.0
+        self._tally.add(slot, 1.0)
 
     def tokens(self, provider: str, model: str, tokens: Tokens, price: Price | None) -> None:
         """A request used `tokens`, at `price` where one is known."""
@@ -183,9 +200,9 @@ class Metrics:
             if slots is None:
                 return
             self._tokens[provider, model] = slots
-        cells = self.slab.cells
         for slot, amount in zip(slots, tokens, strict=True):
-            cells[slot] += amount
+            if amount:
+                self._tally.add(slot, amount)
         if price is not None:
             self.count("gateway_cost_usd", provider, model, amount=price.cost(tokens))
 
@@ -193,7 +210,7 @@ class Metrics:
         """Add to a counter that is not on every request's path."""
         slots = self._slots((metric, labels, 1))
         if slots is not None:
-            self.slab.cells[slots[0]] += amount
+            self._tally.add(slots[0], amount)
 
     def set_gauges(self, metric: str, values: Mapping[str, float]) -> None:
         """Set this worker's part of a gauge by its one label; labels that are here no more become 0."""
@@ -217,7 +234,7 @@ class Metrics:
         slots = [slot for one in wanted if (slot := self._slot(*one)) is not None]
         if len(slots) == len(wanted):
             return slots
-        self.slab.cells[self._dropped] += 1.0
+        self._tally.add(self._dropped, 1.0)
         return None
 
     def _request_slots(self, key: tuple[str, str, int]) -> _RequestSlots | None:

@@ -73,7 +73,7 @@ class Policy:
         """A permit of the breaker, or 0. Only called where there is a breaker."""
         assert self.breaker is not None
         permit = self.breaker.acquire(now)
-        if self.on_transition is not None and self.breaker.is_first_probe(permit):
+        if permit & 1 and self.on_transition is not None and self.breaker.is_first_probe(permit):
             self.on_transition(self, Transition.HALF_OPENED, "timeout", now)
         return permit
 
@@ -152,9 +152,14 @@ class Plan:
     def first(self, now: float) -> Step:
         """What to do with a new request."""
         policy = self._chain[0]
-        if policy.cooldowns is not None and policy.cooldowns.remaining(self._model, now) > 0.0:
+        cooldowns = policy.cooldowns
+        if cooldowns is not None and cooldowns.until and cooldowns.remaining(self._model, now) > 0.0:
             return self._refused_by_cooldown(policy, now)
-        return SEND_FIRST if self._admitted(policy, now) else self._refused_by_circuit(policy, now)
+        if policy.breaker is not None:
+            self._permit = permit = policy.acquire(now)
+            if not permit:
+                return self._refused_by_circuit(policy, now)
+        return SEND_FIRST
 
     def due(self, now: float) -> Step:
         """What to do now that the delay of the last `Send` is over: others may have changed the state."""
@@ -188,8 +193,10 @@ class Plan:
     def succeed(self, now: float) -> None:
         """The attempt brought a whole answer that is a success, and it is delivered: `after` and `finish`."""
         self.outcome = Outcome.SUCCESS
-        if self._permit:
-            self._record(Outcome.SUCCESS, "success", now)
+        permit = self._permit
+        if permit:
+            self._permit = 0
+            self._chain[0].record(permit, Outcome.SUCCESS, "success", now)
 
     def finish(self, whole: bool, now: float, reason: str = "stream_broken") -> None:
         """The delivered response has ended: whole, or broken on the provider's side."""

@@ -51,34 +51,34 @@ class Cooldowns:
 
     A cooldown lasts at most `MAX_COOLDOWN_S` and is only ever extended. Model names come from clients, so
     what is kept of them is bounded: the cooldown that ends first makes room, and a name of more than
-    `MAX_COOLED_NAME` characters has none.
+    `MAX_COOLED_NAME` characters has none. `until` has the ends by model, in seconds of the monotonic clock.
     """
 
-    __slots__ = ("_until",)
+    __slots__ = ("until",)
 
     def __init__(self) -> None:
-        self._until: dict[str, float] = {}
+        self.until: dict[str, float] = {}
 
     def __repr__(self) -> str:
-        return f"<Cooldowns of {len(self._until)} models>"
+        return f"<Cooldowns of {len(self.until)} models>"
 
     def extend(self, model: str, seconds: float, now: float) -> None:
         """Leave `model` alone for `seconds` from `now`, unless it is left alone for longer already."""
         until = now + min(seconds, MAX_COOLDOWN_S)
-        if until <= self._until.get(model, now) or len(model) > MAX_COOLED_NAME:
+        if until <= self.until.get(model, now) or len(model) > MAX_COOLED_NAME:
             return
-        if model not in self._until and len(self._until) >= MAX_COOLED_MODELS:
-            del self._until[min(self._until, key=self._until.__getitem__)]
-        self._until[model] = until
+        if model not in self.until and len(self.until) >= MAX_COOLED_MODELS:
+            del self.until[min(self.until, key=self.until.__getitem__)]
+        self.until[model] = until
 
     def remaining(self, model: str, now: float) -> float:
         """Seconds until `model` may be asked again; 0.0 when it may be asked now."""
-        if not self._until:
+        if not self.until:
             return 0.0
-        until = self._until.get(model)
+        until = self.until.get(model)
         if until is None:
             return 0.0
         if until <= now:
-            del self._until[model]
+            del self.until[model]
             return 0.0
         return until - now

@@ -300,7 +300,8 @@ class ClientConnection(asyncio.Protocol):
             self._end_reading()
         now = self._clock()
         self.deadline_s = now + self._site.timeouts.keepalive
-        self._advance(now)
+        if self._early or not self._reader.idle:
+            self._advance(now)
 
     def _end_reading(self) -> None:
         """Nothing that came behind the last request is answered any more."""
@@ -326,12 +327,13 @@ class ClientConnection(asyncio.Protocol):
         """
         request = self._request
         assert request is not None
-        if request.origin is not None:
-            fields += self._site.cors_fields(request.origin)
+        asked = request.head
+        if asked.origin is not None:
+            fields += self._site.cors_fields(asked.origin)
         if status in _BODILESS:
             head = writer.bare(status, fields, not self._closes)
             body = b""
-        elif request.method == b"HEAD":
+        elif asked.method == b"HEAD":
             if length is None and not body:
                 head = writer.bare(status, fields, not self._closes)
             else:
@@ -352,8 +354,8 @@ class ClientConnection(asyncio.Protocol):
         """Begin an answer: its head, and the first `data` of a body of `length` bytes, None if unknown."""
         request = self._request
         assert request is not None
-        if request.origin is not None:
-            fields += self._site.cors_fields(request.origin)
+        if request.head.origin is not None:
+            fields += self._site.cors_fields(request.head.origin)
         self._started = True
         self._framing = _LENGTH
         if length is not None:

@@ -104,7 +104,7 @@ class Pool:
         if not fresh:
             while self._unused:
                 connection = self._unused.pop()
-                if connection.alive:
+                if connection.open and not connection.transport.is_closing():
                     connection.reused = True
                     return connection
         if len(self._connections) + len(self._dials) < self._settings.max_connections:

@@ -53,12 +53,12 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         # connection
-        "_alive",
         "_max_header",
         "_parser",
         "_pool",
-        "_transport",
         "idle_since_s",
+        "open",
+        "transport",
         # exchange
         "_bodiless",
         "_complete",
@@ -79,10 +79,10 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._transport = cast(asyncio.Transport, None)
+        self.transport = cast(asyncio.Transport, None)
         self._parser = httptools.HttpResponseParser(self)
         self._max_header = pool.max_header
-        self._alive = False
+        self.open = False
         self.idle_since_s = 0.0
         self.reused = False
         self.received = False
@@ -101,13 +101,13 @@ class Connection(asyncio.Protocol):
         self._parts: list[bytes] = []
 
     def __repr__(self) -> str:
-        state = "closed" if not self._alive else "idle" if self._user is None else "busy"
+        state = "closed" if not self.open else "idle" if self._user is None else "busy"
         return f"<Connection {state} to {self._pool.name}>"
 
     @property
     def alive(self) -> bool:
         """It may be sent to."""
-        return self._alive and not self._transport.is_closing()
+        return self.open and not self.transport.is_closing()
 
     # -- for the user
 
@@ -131,9 +131,9 @@ class Connection(asyncio.Protocol):
         self.deadline_s = deadline_s
         self.limit_s = limit_s
         if len(body) < _SEPARATE_BODY:
-            self._transport.write(head + body)
+            self.transport.write(head + body)
         else:
-            self._transport.writelines((head, body))
+            self.transport.writelines((head, body))
 
     def commit(self) -> None:
         """The response is on its way to the client: from now on only the idle time counts."""
@@ -144,14 +144,14 @@ class Connection(asyncio.Protocol):
         if not self._paused and self.alive:
             self._paused = True
             self.deadline_s = NEVER
-            self._transport.pause_reading()
+            self.transport.pause_reading()
 
     def resume(self) -> None:
         """Read again."""
         if self._paused:
             self._paused = False
             self.progress = True  # the sweep starts the idle time anew
-            self._transport.resume_reading()
+            self.transport.resume_reading()
 
     def abandon(self) -> None:
         """The user wants no more of it: the connection closes at once."""
@@ -161,8 +161,8 @@ class Connection(asyncio.Protocol):
     # -- transport callbacks
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._alive = True
+        self.transport = cast(asyncio.Transport, transport)
+        self.open = True
 
     def data_received(self, data: bytes) -> None:
         user = self._user
@@ -211,8 +211,8 @@ class Connection(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._alive:
-            self._alive = False
+        if self.open:
+            self.open = False
             self._pool.lost(self)
         user = self._user
         if user is not None:
@@ -249,7 +249,7 @@ class Connection(asyncio.Protocol):
     def _pass_known(self, user: User, head: ResponseHead, body: bytes) -> None:
         """Tell `user` of a response that came whole, with a head that came before."""
         self._user = None
-        if self._transport.get_write_buffer_size():
+        if self.transport.get_write_buffer_size():
             self._close()
         else:
             self._pool.release(self)
@@ -277,7 +277,7 @@ class Connection(asyncio.Protocol):
                 )
         if self._complete:
             self._user = None
-            if self._keep_alive and not failure and not self._transport.get_write_buffer_size():
+            if self._keep_alive and not failure and not self.transport.get_write_buffer_size():
                 self._pool.release(self)
             else:
                 self._close()
@@ -301,9 +301,9 @@ class Connection(asyncio.Protocol):
         self._parser.feed_data(data[room:])
 
     def _close(self) -> None:
-        if self._alive:
-            self._alive = False
-            self._transport.abort()
+        if self.open:
+            self.open = False
+            self.transport.abort()
             self._pool.lost(self)
 
     # -- parser callbacks

@@ -14,6 +14,7 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway._speedups import TallyCore
 from gateway.admin.health import Watched
 from gateway.admin.metrics import OWN_DESCRIPTIONS, MetricsPage
 from gateway.observe.metrics import DESCRIPTIONS, Metrics, read
@@ -67,7 +68,7 @@ def values(shown: str) -> dict[tuple[str, ...], float]:
 
 def with_everything() -> Metrics:
     """Something in every series."""
-    metrics = Metrics(Slab(2))
+    metrics = Metrics(Slab(2), TallyCore)
     for key, description in DESCRIPTIONS.items():
         width = len(description.buckets) + 2 if description.buckets else 1
         labels = tuple(f"{label}-{AWKWARD}" for label in description.labels)
@@ -91,7 +92,7 @@ def test_label_values_come_through_whatever_they_hold() -> None:
 
 
 def test_histograms_are_cumulative_and_end_in_their_count() -> None:
-    metrics = Metrics(Slab())
+    metrics = Metrics(Slab(), TallyCore)
     start = metrics.slab.slots("gateway_overhead_seconds")
     for bucket, count in ((0, 2.0), (1, 3.0), (13, 1.0)):  # the last is the one without a bound
         metrics.slab.cells[start + bucket] = count
@@ -106,7 +107,7 @@ def test_histograms_are_cumulative_and_end_in_their_count() -> None:
 
 
 def test_the_rows_of_all_workers_are_summed() -> None:
-    metrics = Metrics(Slab(2))
+    metrics = Metrics(Slab(2), TallyCore)
     metrics.attempt("a", "success")
     metrics.slab.use_row(1)
     metrics.attempt("a", "success")
@@ -123,15 +124,15 @@ def test_a_circuit_is_read_once_and_has_a_number(now: float, expected: float) ->
         Watched("a", "openai", Policy("a", breaker=breaker), None),
         Watched("b", "mock", Policy("b"), None),
     ]
-    assert values(text(Metrics(Slab(2)), watched))["gateway_circuit_state", "a"] == 0.0
+    assert values(text(Metrics(Slab(2), TallyCore), watched))["gateway_circuit_state", "a"] == 0.0
     breaker.record(breaker.acquire(0.0), Outcome.FAILURE, 0.0)
-    found = values(text(Metrics(Slab(2)), watched, now))
+    found = values(text(Metrics(Slab(2), TallyCore), watched, now))
     assert found["gateway_circuit_state", "a"] == expected
     assert ("gateway_circuit_state", "b") not in found
 
 
 def test_the_build_is_told() -> None:
-    (sample,) = families(text(Metrics(Slab())))["gateway_build_info"].samples
+    (sample,) = families(text(Metrics(Slab(), TallyCore)))["gateway_build_info"].samples
     assert (sample.labels, sample.value) == ({"version": "1.2.3", "speedups": "pure"}, 1.0)
 
 

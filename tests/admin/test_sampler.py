@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from gateway._speedups import TallyCore
 from gateway.admin.sampler import PERIOD_S, Sampler
 from gateway.observe.metrics import Metrics
 from gateway.observe.slab import GAUGE, Slab
@@ -35,7 +36,7 @@ class Worker:
         self.pools = {"a": Pool(3, 2, 1), "b": Pool(4, 0, 0)}
         self.calls: list[tuple[float, Callable[[], None], Timer]] = []
         self.sampler = Sampler(
-            Metrics(Slab()),
+            Metrics(Slab(), TallyCore),
             0.0,
             clients=lambda: 9,
             pools=lambda: self.pools,

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway._speedups import TallyCore
 from gateway.admin.health import Health, Watched
 from gateway.admin.stats import MAX_TRANSITIONS, StatsPage, series, state_since, window
 from gateway.admin.stats_schema import Percentiles, Stats
@@ -47,7 +48,7 @@ class Page:
     def __init__(self) -> None:
         self.now = 0.0
         self.journal: list[dict[str, Any]] = []
-        self.metrics = Metrics(Slab(2))
+        self.metrics = Metrics(Slab(2), TallyCore)
         self.breaker = CircuitBreaker(2, 30.0)
         history = History(self.reading, 0.0)
         history.tick(0.0)
@@ -186,7 +187,7 @@ def test_gauges_are_those_of_all_workers_and_never_below_0() -> None:
     page.metrics.set_gauges("gateway_upstream_connections", {"a": 3.0})
     page.metrics.set_gauges("gateway_open_connections", {"client": 5.0, "upstream": 3.0})
     slab.use_row(1)
-    other = Metrics(slab)
+    other = Metrics(slab, TallyCore)
     other.set_gauges("gateway_upstream_connections", {"a": 4.0})
     other.set_gauges("gateway_upstream_inflight_requests", {"a": 2.0})
     other.set_gauges("gateway_upstream_queued_requests", {"a": 1.0, "b": -1.0})
@@ -201,7 +202,7 @@ def test_gauges_are_those_of_all_workers_and_never_below_0() -> None:
 
 
 def test_providers_stand_in_the_order_of_the_file_and_then_those_that_are_gone() -> None:
-    metrics = Metrics(Slab())
+    metrics = Metrics(Slab(), TallyCore)
     for name in ("z", "gone", "b"):
         metrics.count("gateway_requests", name, "m", "200", amount=6.0)
     change = Change(read(Slab(), lambda: 0.0), read(metrics.slab, lambda: 60.0))
@@ -215,7 +216,7 @@ def test_providers_stand_in_the_order_of_the_file_and_then_those_that_are_gone()
 
 
 def test_models_stand_busiest_first_and_fallbacks_most_frequent_first() -> None:
-    metrics = Metrics(Slab())
+    metrics = Metrics(Slab(), TallyCore)
     for model, count in (("x", 1.0), ("y", 5.0), ("w", 1.0)):
         metrics.count("gateway_requests", "a", model, "200", amount=count)
     for reason, count in (("timeout", 1.0), ("circuit_open", 9.0)):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway._speedups import TallyCore
 from gateway.admin.tally import Change, error_class, percentiles
 from gateway.observe.metrics import LATENCY_BUCKETS, UNROUTED, Metrics, Reading, read
 from gateway.observe.slab import Slab
@@ -32,7 +33,7 @@ class Counters:
 
     def __init__(self, workers: int = 1) -> None:
         self.slab = Slab(workers)
-        self.metrics = Metrics(self.slab)
+        self.metrics = Metrics(self.slab, TallyCore)
         self.now = 0.0
 
     def read(self) -> Reading:

@@ -7,6 +7,7 @@ from math import inf
 
 import pytest
 
+from gateway._speedups import TallyCore
 from gateway.admin.tally import Change
 from gateway.admin.windows import MAX_STEPS, STEP_S, History, begin, step
 from gateway.observe.metrics import LATENCY_BUCKETS, Metrics, Reading, read
@@ -25,7 +26,7 @@ class Worker:
 
     def __init__(self, born_s: float = 0.0) -> None:
         self.now = 0.0
-        self.metrics = Metrics(Slab())
+        self.metrics = Metrics(Slab(), TallyCore)
         self.run_to(born_s, sampling=False)
         self.history = History(self.read, 0.0)
         self.history.tick(self.now)
@@ -139,7 +140,7 @@ def test_a_new_history_has_no_steps() -> None:
 
 
 def test_a_step_holds_rates_and_percentiles_by_provider() -> None:
-    metrics = Metrics(Slab())
+    metrics = Metrics(Slab(), TallyCore)
     before = read(metrics.slab, lambda: 10.0)
     metrics.count("gateway_requests", "a", "m", "200", amount=30.0)
     metrics.count("gateway_requests", "a", "m", "503", amount=10.0)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
+from gateway._speedups import TallyCore
 from gateway.observe import slab as slab_module
 from gateway.observe.metrics import (
     DESCRIPTIONS,
@@ -47,7 +48,7 @@ def buckets(slab: Slab, metric: str, *labels: str) -> tuple[list[float], float]:
 
 def test_a_request_is_counted_once_by_provider_model_and_code() -> None:
     slab = Slab()
-    metrics = Metrics(slab)
+    metrics = Metrics(slab, TallyCore)
     for status in (200, 200, 503):
         metrics.request_started()
         metrics.request_finished("a", "m", Request(status), 10.0, 10.5)
@@ -60,7 +61,7 @@ def test_a_request_is_counted_once_by_provider_model_and_code() -> None:
 
 def test_requests_are_in_flight_from_start_to_finish() -> None:
     slab = Slab()
-    metrics = Metrics(slab)
+    metrics = Metrics(slab, TallyCore)
     metrics.request_started()
     metrics.request_started()
     assert values(slab)[f"{GAUGE}gateway_inflight_requests",] == 2.0
@@ -81,7 +82,7 @@ def test_requests_are_in_flight_from_start_to_finish() -> None:
 )
 def test_a_duration_falls_into_the_bucket_of_the_next_bound(seconds: float, bucket: int) -> None:
     slab = Slab()
-    Metrics(slab).request_finished("a", "m", Request(), 0.0, seconds)
+    Metrics(slab, TallyCore).request_finished("a", "m", Request(), 0.0, seconds)
     counts, total = buckets(slab, "gateway_request_duration_seconds", "a", "m")
     assert [number for number, count in enumerate(counts) if count] == [bucket]
     assert total == seconds
@@ -90,7 +91,7 @@ def test_a_duration_falls_into_the_bucket_of_the_next_bound(seconds: float, buck
 def test_the_own_part_is_what_providers_and_waits_do_not_explain() -> None:
     slab = Slab()
     request = Request(upstream_s=2.0, waited_s=1.0, first_byte_s=103.004)
-    Metrics(slab).request_finished("a", "m", request, 100.0, 110.0)
+    Metrics(slab, TallyCore).request_finished("a", "m", request, 100.0, 110.0)
     counts, total = buckets(slab, "gateway_overhead_seconds")
     assert counts[OVERHEAD_BUCKETS.index(0.005)] == 1.0
     assert total == pytest.approx(0.004)
@@ -101,7 +102,7 @@ def test_the_own_part_is_what_providers_and_waits_do_not_explain() -> None:
 
 def test_a_request_without_a_first_byte_has_neither() -> None:
     slab = Slab()
-    Metrics(slab).request_finished("a", "m", Request(499), 0.0, 1.0)
+    Metrics(slab, TallyCore).request_finished("a", "m", Request(499), 0.0, 1.0)
     assert buckets(slab, "gateway_time_to_first_byte_seconds", "a", "m") == ([0.0] * 17, 0.0)
     assert sum(buckets(slab, "gateway_overhead_seconds")[0]) == 0.0
 
@@ -111,7 +112,7 @@ def test_a_request_without_a_first_byte_has_neither() -> None:
 
 def test_attempts_and_other_counters_add_up() -> None:
     slab = Slab()
-    metrics = Metrics(slab)
+    metrics = Metrics(slab, TallyCore)
     for outcome in ("success", "failure", "failure"):
         metrics.attempt("a", outcome)
     metrics.count("gateway_retries", "a", "timeout")
@@ -124,7 +125,7 @@ def test_attempts_and_other_counters_add_up() -> None:
 
 def test_tokens_are_counted_by_type_and_cost_only_where_a_price_is_known() -> None:
     slab = Slab()
-    metrics = Metrics(slab)
+    metrics = Metrics(slab, TallyCore)
     metrics.tokens("a", "m", Tokens(input=100, output=20, cached=40, reasoning=5), None)
     assert ("gateway_cost_usd", "a", "m") not in values(slab)
     metrics.tokens("a", "m", Tokens(input=1_000_000), Price(input=2.5, output=10.0, cached=1.25))
@@ -139,9 +140,9 @@ def test_tokens_are_counted_by_type_and_cost_only_where_a_price_is_known() -> No
 def test_gauges_are_set_and_labels_that_went_away_become_0() -> None:
     slab = Slab(2)
     slab.use_row(1)
-    Metrics(slab).set_gauges("gateway_upstream_connections", {"a": 10.0})
+    Metrics(slab, TallyCore).set_gauges("gateway_upstream_connections", {"a": 10.0})
     slab.use_row(0)  # another worker
-    metrics = Metrics(slab)
+    metrics = Metrics(slab, TallyCore)
     metrics.set_gauges("gateway_upstream_connections", {"a": 3.0, "b": 4.0})
     metrics.set_gauges("gateway_upstream_connections", {"b": 5.0})
     found = values(slab)
@@ -152,12 +153,12 @@ def test_gauges_are_set_and_labels_that_went_away_become_0() -> None:
 def test_a_successor_that_finds_its_series_goes_on_with_them() -> None:
     slab = Slab(2)
     slab.use_row(1)
-    first = Metrics(slab)
+    first = Metrics(slab, TallyCore)
     first.request_started()
     first.request_started()
     first.request_finished("a", "m", Request(), 0.0, 1.0)
     slab.use_row(1)
-    second = Metrics(slab)
+    second = Metrics(slab, TallyCore)
     second.request_started()
     second.request_finished("a", "m", Request(), 0.0, 1.0)
     assert values(slab)["gateway_requests", "a", "m", "200"] == 2.0
@@ -172,7 +173,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> tuple[Slab, Metrics]:
     """There is room for the fixed series and one small one more."""
     monkeypatch.setattr(slab_module, "MAX_SLOTS", len(OVERHEAD_BUCKETS) + 2 + 3)
     slab = Slab()
-    return slab, Metrics(slab)
+    return slab, Metrics(slab, TallyCore)
 
 
 def test_what_finds_no_room_is_counted_as_dropped_once_each(full: tuple[Slab, Metrics]) -> None:
