@@ -1,13 +1,15 @@
 """Writes those parts of docs/ that are made from the code: `python docs/generate.py`.
 
 A Markdown file marks such a part with `<!-- generated: NAME -->` and `<!-- end -->`; the rest of it stays as
-it is. The tests compare what is there with what would be written.
+it is. The tests compare what is there with what would be written. The modules beside this one make the parts
+of one document each.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -16,10 +18,16 @@ import msgspec
 
 from gateway.admin.metrics import OWN_DESCRIPTIONS
 from gateway.admin.stats_schema import Stats
+from gateway.config.json_schema import json_schema
 from gateway.observe.metrics import DESCRIPTIONS, LATENCY_BUCKETS, OVERHEAD_BUCKETS
 from gateway.observe.slab import GAUGE
 
 DOCS: Final = Path(__file__).parent
+sys.path.insert(0, str(DOCS))  # also where this file is run by another one
+
+from making import configuration, migration, resilience, sizing  # noqa: E402
+from making.markdown import table  # noqa: E402
+
 _PART: Final = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
 _UNITS: Final = {"seconds": "seconds", "usd": "US dollars", "bytes": "bytes"}
 
@@ -37,12 +45,10 @@ def generated() -> dict[Path, str]:
         for path in sorted(DOCS.glob("*.md"))
         if _PART.search(text := path.read_text(encoding="utf-8"))
     }
-    return files | {DOCS / "stats.schema.json": stats_schema()}
-
-
-def stats_schema() -> str:
-    """The JSON Schema (2020-12) of `GET /stats`."""
-    return json.dumps(msgspec.json.schema(Stats), indent=2) + "\n"
+    schemas = {"stats": msgspec.json.schema(Stats), "gateway": json_schema()}
+    return files | {
+        DOCS / f"{name}.schema.json": json.dumps(schema, indent=2) + "\n" for name, schema in schemas.items()
+    }
 
 
 def stats_members() -> str:
@@ -64,7 +70,7 @@ def metrics_table() -> str:
         buckets = {LATENCY_BUCKETS: "latency", OVERHEAD_BUCKETS: "overhead"}.get(description.buckets, "")
         labels = ", ".join(f"`{label}`" for label in description.labels)
         rows.append((f"`{shown}`", description.kind, labels, _unit(name), buckets, description.text))
-    return _table(("Metric", "Type", "Labels", "Unit", "Buckets", "Meaning"), rows)
+    return table(("Metric", "Type", "Labels", "Unit", "Buckets", "Meaning"), rows)
 
 
 def metrics_buckets() -> str:
@@ -73,13 +79,18 @@ def metrics_buckets() -> str:
         (name, ", ".join(f"{bound:g}" for bound in bounds))
         for name, bounds in (("latency", LATENCY_BUCKETS), ("overhead", OVERHEAD_BUCKETS))
     ]
-    return _table(("Buckets", "Upper bounds in seconds"), rows)
+    return table(("Buckets", "Upper bounds in seconds"), rows)
 
 
 _PARTS: Final[dict[str, Callable[[], str]]] = {
     "stats_members": stats_members,
     "metrics_table": metrics_table,
     "metrics_buckets": metrics_buckets,
+    "configuration": configuration.reference,
+    "circuit": resilience.circuit_diagram,
+    "outcomes": resilience.outcomes_table,
+    "sizing": sizing.sizing,
+    "litellm": migration.litellm,
 }
 
 
@@ -106,7 +117,7 @@ def _object_section(name: str, definition: dict[str, Any]) -> str:
         (f"`{member}`", _type(schema), schema.get("description", ""))
         for member, schema in definition["properties"].items()
     ]
-    return f"### {name}\n\n{definition['description']}\n\n{_table(('Member', 'Type', 'Meaning'), rows)}"
+    return f"### {name}\n\n{definition['description']}\n\n{table(('Member', 'Type', 'Meaning'), rows)}"
 
 
 def _type(schema: dict[str, Any]) -> str:
@@ -122,11 +133,6 @@ def _type(schema: dict[str, Any]) -> str:
     if schema["type"] == "object":
         return f"object, {_type(schema['additionalProperties'])} by name"
     return "time" if "pattern" in schema else str(schema["type"])
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
 if __name__ == "__main__":

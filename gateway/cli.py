@@ -1,8 +1,9 @@
-"""The command line: `gateway serve`, `check`, `demo`, `--version`."""
+"""The command line: `gateway serve`, `check`, `import`, `schema`, `demo`, `--version`."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -17,7 +18,9 @@ except ImportError as error:  # a build is required that is not there
 
 from gateway import __version__, app
 from gateway.app import SPEEDUPS
-from gateway.config import ConfigError, Found, find_config, schema
+from gateway.config import ConfigError, Found, find_config, importers, schema
+from gateway.config.importers import FORMATS
+from gateway.config.json_schema import json_schema
 from gateway.observe import log
 from gateway.server.listener import ListenError
 
@@ -50,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="run the gateway")
     serve.add_argument(
-        "--config", metavar="FILE", help="default: $GATEWAY_CONFIG, ./gateway.yaml, or a mock provider"
+        "--config",
+        metavar="FILE",
+        help="default: the text in $GATEWAY_CONFIG_YAML, $GATEWAY_CONFIG, ./gateway.yaml, or a mock provider",
     )
     serve.add_argument("--host", help="address to listen on, instead of server.host")
     serve.add_argument(
@@ -61,6 +66,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     check = commands.add_parser("check", help="tell everything that is wrong with a configuration")
     check.add_argument("--config", metavar="FILE", required=True)
+    other = commands.add_parser(
+        "import", help="convert another gateway's configuration, and say what could not be converted"
+    )
+    other.add_argument("file", metavar="FILE", help="LiteLLM's config.yaml, or a config of Portkey's (JSON)")
+    other.add_argument(
+        "--from", dest="kind", choices=sorted(FORMATS), help="default: what the file looks like"
+    )
+    commands.add_parser("schema", help="print the JSON Schema of the configuration, for editors")
     commands.add_parser(
         "demo", help="watch retries, a breaker and a fallback at work; needs no key and no network"
     )
@@ -96,6 +109,19 @@ def _check(options: argparse.Namespace) -> int:
     return 0
 
 
+def _import(options: argparse.Namespace) -> int:
+    imported = importers.convert(importers.read(options.file), options.file, options.kind)
+    print(imported.text, end="")
+    for note in imported.notes:
+        print(f"{options.file}:{note.line}: {note.path}: {note.message}", file=sys.stderr)
+    return 0
+
+
+def _schema(_: argparse.Namespace) -> int:
+    print(json.dumps(json_schema(), indent=2))
+    return 0
+
+
 def _demo(options: argparse.Namespace) -> int:
     from gateway import demo
 
@@ -122,4 +148,4 @@ def _whole(text: str, low: int, high: int, what: str) -> int:
     return number
 
 
-_COMMANDS = {"serve": _serve, "check": _check, "demo": _demo}
+_COMMANDS = {"serve": _serve, "check": _check, "import": _import, "schema": _schema, "demo": _demo}

@@ -8,6 +8,8 @@ YAML's guesses (1:30 is 90, `no` is false) can happen. A type is one of
 - `Annotated[plain, parse]` for a scalar: `parse(text)` returns the value, or raises ValueError with the rest
   of a sentence that begins with the text, such as 'is not a duration (use "30s")'; SensitiveValueError where
   the text must not be quoted;
+- `Annotated[plain, parse, read]` for one that may also stand in a file, as `{file: path}`: `read(path)`
+  likewise;
 - `type | None`, where a null that is written out is None.
 
 A value that is wrong is left out of the result: the default stands in for it, so that the checks which come
@@ -64,6 +66,8 @@ class Builder:
             return self._dict(key_hint, value_hint, node, path)
         if get_origin(inner) is tuple:
             return self._tuple(get_args(inner)[0], node, path)
+        if isinstance(node, MappingNode) and (read := _reader(inner)) is not None:
+            return self._in_file(read, node, path)
         return self._scalar(_parser(inner), node, path)
 
     def _struct(self, cls: type[msgspec.Struct], node: Node, path: str, at: Node) -> msgspec.Struct:
@@ -100,6 +104,15 @@ class Builder:
             return UNSET
         items = [self.build(hint, item, child(path, index), item) for index, item in enumerate(node.value)]
         return tuple(item for item in items if item is not UNSET)
+
+    def _in_file(self, read: Callable[[str], object], node: MappingNode, path: str) -> Any:
+        # What else the mapping holds may be the value itself, so its keys are not told.
+        if [key.value for key, _ in node.value] != ["file"]:
+            return self._reject(path, "is a mapping (use a single value, or {file: /run/secrets/name})")
+        [(key, item)] = node.value
+        where = child(path, "file")
+        self.positions[where] = position(key)
+        return self._scalar(read, item, where)
 
     def _scalar(self, parse: Callable[[str], object], node: Node, path: str) -> Any:
         kind = "mapping" if isinstance(node, MappingNode) else "list"
@@ -173,6 +186,11 @@ def _parser(hint: Any) -> Callable[[str], object]:
         parse: Callable[[str], object] = hint.__metadata__[0]
         return parse
     raise TypeError(f"{hint} does not say how its text is read")
+
+
+def _reader(hint: Any) -> Callable[[str], object] | None:
+    """Return what reads the value from a file; None where it cannot stand in one."""
+    return hint.__metadata__[1] if get_origin(hint) is Annotated and len(hint.__metadata__) > 1 else None
 
 
 def _choice(words: tuple[str, ...]) -> Callable[[str], str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from importlib.util import find_spec
 
 import msgspec
 
-from gateway.config.problem import Problem, child, did_you_mean, shown
+from gateway.config.check_models import check_models, known_provider
+from gateway.config.cycles import find_cycles
+from gateway.config.formats import WAYS
+from gateway.config.problem import Problem, child, shown
 from gateway.config.schema import Admin, Config, Provider, Server, Tracing
 
 __all__ = ["check"]
@@ -25,7 +28,8 @@ def check(config: Config) -> list[Problem]:
         *_server(config.server),
         *_providers(config.providers),
         *_cycles(config.providers),
-        *_references(config),
+        *known_provider(config.default_provider, "default_provider", config.providers),
+        *check_models(config.models, config.providers),
         *_tracing(config.tracing),
     ]
 
@@ -61,7 +65,9 @@ def _providers(providers: dict[str, Provider]) -> Iterator[Problem]:
     for name, provider in providers.items():
         path = child("providers", name)
         yield from _format(provider, path)
+        yield from _keys(provider, path)
         yield from _headers(provider, path)
+        yield from known_provider(provider.fallback_provider, child(path, "fallback_provider"), providers)
         yield from _not_above(provider.retry, child(path, "retry"), "base_delay", "max_delay")
         yield from _not_above(provider.timeouts, child(path, "timeouts"), "connect", "total")
         yield from _not_above(provider.timeouts, child(path, "timeouts"), "first_byte", "total")
@@ -81,6 +87,28 @@ def _format(provider: Provider, path: str) -> Iterator[Problem]:
     if provider.mock is not None and provider.format != "mock":
         message = f"is for format mock, and format is {provider.format} (leave it out)"
         yield Problem(child(path, "mock"), message, reads=reads)
+    ways = WAYS.get(provider.format)
+    if ways is None:
+        return  # the stand-in for a format that was refused
+    for name, way, known in (
+        ("responses", provider.responses, ways.responses),
+        ("messages", provider.messages, ways.messages),
+    ):
+        if way is not None and way not in known:
+            message = f"cannot be {way} where format is {provider.format} (leave it out: it is {known[0]})"
+            yield Problem(child(path, name), message, reads=reads)
+
+
+def _keys(provider: Provider, path: str) -> Iterator[Problem]:
+    """Refuse keys beside a key, and one that is given twice: it would be in use while it rests."""
+    where = child(path, "api_keys")
+    if provider.api_key is not None and provider.api_keys:
+        message = "is set, and api_key is too (leave one of them out)"
+        yield Problem(where, message, reads=(child(path, "api_key"),))
+    for index, key in enumerate(provider.api_keys):
+        first = provider.api_keys.index(key)
+        if first != index:
+            yield Problem(child(where, index), f"is the same key as {child(where, first)} (leave it out)")
 
 
 def _headers(provider: Provider, path: str) -> Iterator[Problem]:
@@ -95,33 +123,17 @@ def _headers(provider: Provider, path: str) -> Iterator[Problem]:
 
 def _cycles(providers: dict[str, Provider]) -> Iterator[Problem]:
     """Refuse fallbacks that lead back to where they began; each cycle is told once."""
-    seen: set[str] = set()
-    for start in providers:
-        chain: list[str] = []
-        name: str | None = start
-        while name in providers and name not in seen:
-            seen.add(name)
-            chain.append(name)
-            name = providers[name].fallback_provider
-        if name not in chain:
-            continue
-        cycle = chain[chain.index(name) :]
-        way = " -> ".join([*cycle, cycle[0]])
+    fallbacks = {
+        name: () if provider.fallback_provider is None else (provider.fallback_provider,)
+        for name, provider in providers.items()
+    }
+    for cycle in find_cycles(fallbacks):
         rule = "names itself" if len(cycle) == 1 else "forms a cycle"
         yield Problem(
             child("providers", cycle[0], "fallback_provider"),
-            f"{rule}: {way} (a chain of fallbacks must end in a provider without one)",
+            f"{rule}: {' -> '.join([*cycle, cycle[0]])}"
+            " (a chain of fallbacks must end in a provider without one)",
         )
-
-
-def _references(config: Config) -> Iterator[Problem]:
-    """Refuse names of providers that do not exist."""
-    known = config.providers
-    for name, provider in known.items():
-        yield from _known(provider.fallback_provider, child("providers", name, "fallback_provider"), known)
-    for name, model in config.models.items():
-        yield from _known(model.provider, child("models", name, "provider"), known)
-    yield from _known(config.default_provider, "default_provider", known)
 
 
 def _tracing(tracing: Tracing) -> Iterator[Problem]:
@@ -135,11 +147,6 @@ def _can_export() -> bool:
         return find_spec("opentelemetry.exporter.otlp.proto.http") is not None
     except ModuleNotFoundError:
         return False
-
-
-def _known(name: str | None, path: str, known: Collection[str]) -> Iterator[Problem]:
-    if name is not None and name not in known:
-        yield Problem(path, f"{shown(name)} is not a provider {did_you_mean(name, known)}")
 
 
 def _not_above(block: msgspec.Struct, path: str, name: str, bound: str) -> Iterator[Problem]:

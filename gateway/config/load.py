@@ -16,6 +16,7 @@ from gateway.config.schema import Config
 __all__ = ["Found", "find_config", "load", "loads"]
 
 FILE_NAME = "gateway.yaml"
+TEXT_VARIABLE = "GATEWAY_CONFIG_YAML"
 EMBEDDED = "the embedded default"
 EMBEDDED_OPENAI = f"{EMBEDDED} with OPENAI_API_KEY"
 
@@ -32,20 +33,24 @@ providers:
 
 
 class Found(NamedTuple):
-    """A configuration, and where it came from: the path of a file, or a name for the embedded default."""
+    """A configuration, and where it came from: the path of a file, or a name for what is none."""
 
     config: Config
     source: str
 
 
 def find_config(argument: str | None, environ: Mapping[str, str], cwd: str) -> Found:
-    """Load what `argument` names, else GATEWAY_CONFIG, else ./gateway.yaml, else the embedded default.
+    """Load what is named first of: `argument`, the environment, ./gateway.yaml, the embedded default.
 
-    The embedded default is a mock provider; with OPENAI_API_KEY set it has OpenAI as well, as the default
-    provider. Relative paths begin at `cwd`. Raises ConfigError, also where a named file does not exist.
+    In the environment GATEWAY_CONFIG_YAML holds the text itself, and GATEWAY_CONFIG the name of a file; a
+    variable that is empty counts as not set. The embedded default is a mock provider; with OPENAI_API_KEY set
+    it has OpenAI as well, as the default provider. Relative paths begin at `cwd`. Raises ConfigError, also
+    where a named file does not exist.
     """
     if argument == "":
         raise ConfigError([Problem("", "is no file name: --config is empty")])
+    if argument is None and (text := environ.get(TEXT_VARIABLE)):
+        return Found(loads(text, TEXT_VARIABLE, environ), TEXT_VARIABLE)
     named = argument or environ.get("GATEWAY_CONFIG")
     path = os.path.join(cwd, named or FILE_NAME)
     if named or os.path.lexists(path):

@@ -21,6 +21,7 @@ __all__ = [
     "origin",
     "provider_name",
     "secret",
+    "session_field",
     "socket_path",
 ]
 
@@ -54,6 +55,20 @@ _OWN_FIELDS = frozenset(
         "trailer",
         "transfer-encoding",
         "upgrade",
+    }
+)
+
+# Of a client's request these are never passed on, so that no session can be told by them.
+_NOT_PASSED_ON = frozenset(
+    {
+        "api-key",
+        "authorization",
+        "cookie",
+        "forwarded",
+        "http2-settings",
+        "x-api-key",
+        "x-goog-api-key",
+        "x-real-ip",
     }
 )
 
@@ -119,6 +134,14 @@ def field_name(text: str) -> str:
         raise ValueError("is not a header field name (RFC 9110 5.6.2: letters, digits, !#$%&'*+-.^_`|~)")
     if text.lower() in _OWN_FIELDS:
         raise ValueError("is a header field that the gateway sets itself (leave it out)")
+    return text
+
+
+def session_field(text: str) -> str:
+    """Accept the name of a field by which a client tells its sessions apart."""
+    lower = field_name(text).lower()
+    if lower in _NOT_PASSED_ON or lower.startswith("x-forwarded-"):
+        raise ValueError('is a header field that tells no session (use one such as "x-session-id")')
     return text
 
 

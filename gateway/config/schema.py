@@ -13,12 +13,15 @@ from typing import Annotated, Literal
 import msgspec
 
 from gateway.config import names, units
+from gateway.config.formats import WAYS, Format, Way
+from gateway.config.key_file import key_file
 from gateway.config.secret import Secret
 
 __all__ = [
     "Admin",
     "CircuitBreaker",
     "Config",
+    "Fallbacks",
     "Format",
     "Level",
     "Limits",
@@ -32,13 +35,16 @@ __all__ = [
     "Retry",
     "Server",
     "ServerTimeouts",
+    "Session",
+    "Strategy",
+    "Target",
     "Tls",
     "Tracing",
     "UpstreamTimeouts",
     "Usage",
 ]
 
-Format = Literal["openai", "azure", "anthropic", "gemini", "mock"]
+Strategy = Literal["weighted", "least_inflight", "lowest_latency", "session"]
 Level = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["json", "console"]
 
@@ -50,7 +56,7 @@ Duration = Annotated[float, units.duration(0.001)]
 FieldName = Annotated[str, names.field_name]
 FieldValue = Annotated[Secret, names.field_value]
 Host = Annotated[str, names.host]
-Key = Annotated[Secret, names.secret]
+Key = Annotated[Secret, names.secret, key_file]
 Line = Annotated[str, names.line]
 Port = Annotated[int, units.whole(0, 65535)]
 ProviderName = Annotated[str, names.provider_name]
@@ -91,7 +97,11 @@ class ServerTimeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """PEM files: the server's certificate chain and its private key."""
+    """Makes the listener speak TLS; a reload reads the files anew.
+
+    cert: file with the certificate chain, PEM.
+    key: file with its private key, PEM, not encrypted.
+    """
 
     cert: Line
     key: Line
@@ -113,7 +123,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The side that faces the clients.
 
     host, port: the TCP address to listen on; port 0 = any free one.
-    workers: processes, 1 to 1024; `auto` in the file has become the number of usable cores.
+    workers: processes, 1 to 1024; `auto` in the file becomes the number of usable cores.
     unix: path of a unix socket to listen on; at most 107 bytes.
     api_keys: a client must send one of these; empty = open to all.
     cors_origins: origins that a browser may call from; `*` = all.
@@ -134,6 +144,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class CircuitBreaker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When a provider is left alone, and how it is tried again.
 
+    enabled: False = off, even where there is a fallback.
     max_failures: consecutive failures that open the circuit, at least 1.
     timeout: seconds from opening to half-open.
     half_open_probes: requests let through while half-open, 1 to 64.
@@ -148,7 +159,9 @@ class CircuitBreaker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The wait before the n-th retry: min(max_delay, base_delay * multiplier ** (n - 1)), in seconds.
 
-    multiplier: 1 to 100.
+    base_delay: the first wait.
+    multiplier: how much longer each wait is than the one before, 1 to 100.
+    max_delay: the longest wait; a Retry-After beyond it is not waited for.
     jitter: the share of each wait that is random, 0 to 1.
     """
 
@@ -217,22 +230,33 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Provider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One upstream: where it is, what it speaks, and what is done when it fails.
 
-    base_url: absolute http or https URL; None only where format is mock.
+    format: the API that it speaks; `mock` lives in the gateway itself.
+    base_url: absolute http or https URL, with or without the format's prefix; None only where format is mock.
     api_key: sent as the format asks for it; None = no key is sent.
+    api_keys: several keys, sent in turn; one that the provider refuses rests. Not beside `api_key`.
     api_version: of Azure; None = the /openai/v1 routes.
     ca_file: PEM file of authorities to trust; None = those of the system.
     headers: fields added to each request; their values may be credentials.
-    max_retries: further attempts after the first, 0 to 100. None: see `retries`.
+    responses: how /v1/responses is served: `native` = by the provider itself, `chat` = translated to chat
+        completions. None: native where the format has it.
+    messages: how /v1/messages is served, likewise. None: native where format is anthropic.
+    drop_unsupported: leave out parameters that a translation cannot express; False = refuse them with a 400.
+    max_retries: further attempts after the first, 0 to 100; None = 3 with a fallback or a breaker, else 0.
     fallback_provider: name of the provider that is asked when this one has failed.
-    circuit_breaker: None: see `breaker`.
+    circuit_breaker: None = one with its defaults where there is a fallback, else none.
+    mock: for format `mock` only.
     """
 
     format: Format
     base_url: Annotated[str, names.base_url] | None = None
     api_key: Key | None = None
+    api_keys: tuple[Key, ...] = ()
     api_version: Line | None = None
     ca_file: Line | None = None
     headers: dict[FieldName, FieldValue] = {}
+    responses: Way | None = None
+    messages: Way | None = None
+    drop_unsupported: Bool = False
     max_retries: Annotated[int, units.whole(0, 100)] | None = None
     fallback_provider: ProviderName | None = None
     circuit_breaker: CircuitBreaker | None = None
@@ -241,6 +265,21 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     pool: Pool = Pool()
     usage: Usage = Usage()
     mock: Mock | None = None
+
+    @property
+    def keys(self) -> tuple[Secret, ...]:
+        """The keys to send in turn; none where no key is sent."""
+        return self.api_keys if self.api_key is None else (self.api_key,)
+
+    @property
+    def has_responses(self) -> bool:
+        """Whether the provider is asked on /v1/responses itself: `responses` as given, else by its format."""
+        return (self.responses or WAYS[self.format].responses[0]) == "native"
+
+    @property
+    def has_messages(self) -> bool:
+        """Whether the provider is asked on /v1/messages itself: `messages` as given, else by its format."""
+        return (self.messages or WAYS[self.format].messages[0]) == "native"
 
     @property
     def wrapped(self) -> bool:
@@ -263,19 +302,65 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return CircuitBreaker() if self.fallback_provider is not None else None
 
 
-class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where requests for one public model name or pattern go.
+class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One of several places where requests for a model go.
 
+    provider: its name.
     model: the name that the provider knows; None = the name that the client sent.
+    weight: its share beside the other targets' weights, 0 to 1000000; 0 = only when no other is left.
     """
 
     provider: ProviderName
     model: Line | None = None
+    weight: Annotated[float, units.number(0, 1_000_000)] = 1.0
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What makes requests one session, which stays with one target.
+
+    header: the request's field whose value names the session; without it the `user` of the body does.
+    """
+
+    header: Annotated[str, names.session_field] | None = None
+
+
+class Fallbacks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The model that is asked instead when a provider refuses a request for what is in it.
+
+    A name under `models`, or `provider/model`.
+
+    context_window: when the request is longer than the model's context.
+    content_policy: when a content filter has stopped it.
+    """
+
+    context_window: Line | None = None
+    content_policy: Line | None = None
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where requests for one public model name or pattern go: to a `provider`, or to one of `targets`.
+
+    provider: its name; None where there are targets.
+    model: the name that the provider knows; None = the name that the client sent.
+    targets: one of them is chosen, and the others are asked when it has failed.
+    strategy: how one of the targets is chosen; None = weighted.
+    session: for strategy `session`; None = by the `user` of the body.
+    fallbacks: by kind of refusal, beside the `fallback_provider` for failures.
+    """
+
+    provider: ProviderName | None = None
+    model: Line | None = None
+    targets: tuple[Target, ...] = ()
+    strategy: Strategy | None = None
+    session: Session | None = None
+    fallbacks: Fallbacks = Fallbacks()
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """US dollars for a million tokens of one model, for `gateway_cost_usd_total`.
 
+    input: for input tokens.
+    output: for output tokens.
     cached_input: for input tokens that the provider had in its cache; None = as `input`.
     """
 
@@ -285,7 +370,12 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Logging(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """access: one more line for each request."""
+    """What is logged, and how it looks.
+
+    level: the least important events to log.
+    format: one JSON object a line, or lines for a person.
+    access: one more line for each request.
+    """
 
     level: Level = "info"
     format: LogFormat = "json"
@@ -295,6 +385,7 @@ class Logging(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Tracing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The export of spans by OpenTelemetry's protocol (OTLP over HTTP); needs the extra `otel`.
 
+    enabled: record a span for each request and one for each attempt.
     endpoint: the collector's URL with its path.
     sample: the share of the traces begun here that are recorded, 0 to 1; a client's own word is kept.
     service_name: what the spans say that they come from.
@@ -309,9 +400,10 @@ class Tracing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file.
 
-    providers, models: by name, in the order of the file. A name in `models` may hold `*` anywhere.
+    providers: by name; the first one is the default provider unless `default_provider` names another.
+    models: by public name, in which `*` is any text; without any rule, all names go to the default provider.
     prices: by the name that the provider knows, or else the one that the client sends.
-    default_provider: where a name goes that no rule fits; None: see the routing rules.
+    default_provider: where a name goes that no rule fits; None = nowhere, where there are rules.
     """
 
     server: Server = Server()

@@ -6,9 +6,10 @@ those that take a range return such a function.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
+
+from gateway.config import cpus
 
 __all__ = ["boolean", "duration", "number", "size", "whole", "workers"]
 
@@ -92,17 +93,10 @@ def size(text: str) -> int:
 
 
 def workers(text: str) -> int:
-    """Read a number of processes, or `auto`: one for each core that this process may use."""
+    """Read a number of processes, or `auto`: one for each core that this process may use (see cpus.py)."""
     if text == "auto":
-        return _usable_cores()
+        return cpus.usable()
     try:
         return whole(1, MAX_WORKERS)(text)
     except ValueError as error:
         raise ValueError(f"{error}, nor auto") from None
-
-
-def _usable_cores() -> int:
-    # cpu_count() would ignore taskset and cpusets, but not every system has the other.
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

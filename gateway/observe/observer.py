@@ -20,6 +20,8 @@ class Finished(events.Finished, Answered, Observed, Protocol):
     @property
     def provider(self) -> Attempted: ...
     @property
+    def model(self) -> str: ...
+    @property
     def trace(self) -> Trace | None: ...
 
 
@@ -64,7 +66,7 @@ class Observer:
         tokens = exchange.tokens
         if tokens is not None:
             route = exchange.route
-            price = self.prices.get(route.model) or self.prices.get(route.label)
+            price = self.prices.get(exchange.model) or self.prices.get(route.label)
             self._metrics.tokens(provider, route.label, tokens, price)
         if exchange.trace is not None:
             exchange.trace.answered(exchange, now)

@@ -1,9 +1,9 @@
 """Tokens as the provider counts them, read from responses on their way; no byte is changed for it.
 
-Shapes: `usage` of chat completions, completions and embeddings (`prompt_tokens`, `completion_tokens`), of the
-Responses API and of the Messages API (`input_tokens`, `output_tokens`). A stream tells it at its end, that of
-the Messages API also at its beginning; so that is where it is looked for, and the events between cost
-nothing. What cannot be read is no usage.
+Shapes: `usage` of chat completions, completions and embeddings (`prompt_tokens`, `completion_tokens`), of
+the Responses API and of the Messages API (`input_tokens`, `output_tokens`), and Gemini's `usageMetadata`. A
+stream tells it at its end, that of the Messages API also at its beginning; so that is where it is looked
+for, and the events between cost nothing. What cannot be read is no usage.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-_USAGE: Final = re.compile(rb'"usage"\s*:\s*(\{(?:[^{}]|\{[^{}]*\})*\})')
+_USAGE: Final = re.compile(rb'"usage(?:Metadata)?"\s*:\s*(\{(?:[^{}]|\{[^{}]*\})*\})')
 _UNREADABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
@@ -53,6 +53,11 @@ class _Usage(msgspec.Struct):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    gemini_input: int | None = msgspec.field(default=None, name="promptTokenCount")
+    gemini_output: int | None = msgspec.field(default=None, name="candidatesTokenCount")
+    gemini_thoughts: int | None = msgspec.field(default=None, name="thoughtsTokenCount")
+    gemini_cached: int | None = msgspec.field(default=None, name="cachedContentTokenCount")
     prompt_tokens_details: _InputDetails | None = None
     input_tokens_details: _InputDetails | None = None
     completion_tokens_details: _OutputDetails | None = None
@@ -61,17 +66,21 @@ class _Usage(msgspec.Struct):
     def tokens(self) -> Tokens:
         inputs = self.prompt_tokens_details or self.input_tokens_details
         outputs = self.completion_tokens_details or self.output_tokens_details
-        cached = (inputs and inputs.cached_tokens) or self.cache_read_input_tokens or 0
+        # Anthropic's and Gemini's numbers leave out what the others count in: cached input, and thoughts.
+        read = self.cache_read_input_tokens or 0
+        outside = read + (self.cache_creation_input_tokens or 0)
+        thoughts = self.gemini_thoughts or 0
         return Tokens(
-            self.prompt_tokens or self.input_tokens or 0,
-            self.completion_tokens or self.output_tokens or 0,
-            cached,
-            (outputs and outputs.reasoning_tokens) or 0,
+            (self.prompt_tokens or self.input_tokens or self.gemini_input or 0) + outside,
+            (self.completion_tokens or self.output_tokens or self.gemini_output or 0) + thoughts,
+            (inputs and inputs.cached_tokens) or read or self.gemini_cached or 0,
+            (outputs and outputs.reasoning_tokens) or thoughts,
         )
 
 
 class _Answer(msgspec.Struct):
     usage: _Usage | None = None
+    usage_metadata: _Usage | None = msgspec.field(default=None, name="usageMetadata")
 
 
 _decode: Final = msgspec.json.Decoder(_Answer).decode
@@ -82,16 +91,17 @@ def of_body(body: bytes) -> Tokens | None:
     """The usage in a whole JSON body."""
     try:
         # Decoding skips what is not asked for, and costs less than to search the text for a mark first.
-        usage = _decode(body).usage
+        answer = _decode(body)
     except _UNREADABLE:
         return None
+    usage = answer.usage or answer.usage_metadata
     return None if usage is None else usage.tokens()
 
 
 def of_text(text: bytes) -> Tokens | None:
     """The last usage object in a piece of JSON or of an event stream, wherever the piece was cut out."""
     end = len(text)
-    while (at := text.rfind(b'"usage"', 0, end)) >= 0:
+    while (at := text.rfind(b'"usage', 0, end)) >= 0:
         found = _USAGE.match(text, at)
         if found is not None:
             break

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -62,6 +63,9 @@ async def serve(server: Server, ready: Callable[[], None] | None = None, lifelin
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     loop.add_signal_handler(signal.SIGHUP, server.reload)
+    if os.getpid() == 1:
+        # The first process of a container is given its orphans; the kernel buries those of who ignores them.
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     loop.set_exception_handler(log.loop_failed)
     if lifeline is not None:

@@ -8,10 +8,13 @@ from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from gateway.config import schema
+from gateway.providers.keys import KeyRing
+from gateway.providers.translation import Translation
 from gateway.resilience.plan import Policy
 
 # Via stands behind the fields of those who had the request before (RFC 9110 section 7.6.3).
 _VIA: Final = b"via: 1.1 gateway\r\n"
+_USUAL_PATHS: Final = (b"/v1/chat/completions", b"/v1/completions", b"/v1/embeddings", b"/v1/responses")
 _BODILESS: Final = (b"GET", b"HEAD", b"DELETE", b"OPTIONS")
 _MIN_SECRET: Final = 8
 
@@ -50,6 +53,8 @@ class Provider(ABC):
     longest first, since one may be the beginning of another.
     `chain` are the providers that are asked in turn, this one first; `policies` are theirs. A provider that
     is not wrapped (see `ResilientProvider`) is a chain of itself, with one attempt.
+    `ring` are its keys where it has several; `has_responses` and `has_messages` say on which of the APIs
+    beside chat completions it is asked itself. On `plain_paths` requests go as they came, but for the head.
 
     Raises ValueError for settings that cannot be sent.
     """
@@ -62,6 +67,9 @@ class Provider(ABC):
         self.total_s = settings.timeouts.total
         self.first_byte_s = settings.timeouts.first_byte
         self.inject_usage = settings.usage.inject
+        self.drop_unsupported = settings.drop_unsupported
+        self.has_responses = settings.has_responses
+        self.has_messages = settings.has_messages
         url = urlsplit(settings.base_url or "http://mock")
         self.tls = url.scheme == "https"
         self.host = url.hostname or ""
@@ -71,8 +79,11 @@ class Provider(ABC):
         self.policy = Policy(name)
         self.chain: tuple[Provider, ...] = (self,)
         self.policies: tuple[Policy, ...] = (self.policy,)
+        lines = [self.authorize(key.reveal()) for key in settings.keys]
+        self.ring = KeyRing(lines) if len(lines) > 1 else None
         self._replaced = frozenset(field.lower().encode() for field in settings.headers)
-        self._head_end = self._static_fields(settings, url.netloc)
+        self._head_end = self._static_fields(settings, url.netloc, lines)
+        self.plain_paths = frozenset(path for path in _USUAL_PATHS if not self.alters(path))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
@@ -84,6 +95,24 @@ class Provider(ABC):
     @abstractmethod
     def target(self, target: bytes, model: str) -> bytes:
         """The provider's request target for the gateway's own, which begins with `/v1/`."""
+
+    def alters(self, path: bytes) -> bool:
+        """Whether requests for `path` may need more than a head of this provider's."""
+        return self.ring is not None or self.inject_usage or self.adapts(path)
+
+    def adapts(self, path: bytes) -> bool:
+        """Whether requests for `path` have to go through `translating.translated`."""
+        if path.startswith(b"/v1/messages"):
+            return not self.has_messages
+        return not self.has_responses and path.startswith(b"/v1/responses")
+
+    def translate(self, target: bytes, body: bytes, model: str, now: int) -> Translation | None:
+        """A request on an API that is not the provider's own, as that has it; None where it is its own.
+
+        `target` is the gateway's, `now` in seconds since the epoch. Raises GatewayError for what the provider
+        does not have (404) or cannot express (400).
+        """
+        return None
 
     def head(self, request: Inbound, model: str, length: int, lines: bytes = b"") -> bytes:
         """The head of the request as this provider gets it, for a body of `length` bytes.
@@ -104,14 +133,15 @@ class Provider(ABC):
         target = self.target(request.target, model)
         return b"".join([request.method, b" ", target, self._head_end, *fields, _VIA])
 
-    def _static_fields(self, settings: schema.Provider, authority: str) -> bytes:
+    def _static_fields(self, settings: schema.Provider, authority: str, keys: list[bytes]) -> bytes:
         lines = [f" HTTP/1.1\r\nhost: {authority}\r\n".encode()]
-        if settings.api_key is not None:
-            line = self.authorize(settings.api_key.reveal())
+        for line in keys:
             if line.partition(b":")[0] in self._replaced:
                 field = line.partition(b":")[0].decode()
-                raise ValueError(f"headers and api_key both set {field} (leave one of them out)")
-            lines.append(line)
+                setting = "api_keys" if settings.api_keys else "api_key"
+                raise ValueError(f"headers and {setting} both set {field} (leave one of them out)")
+        if self.ring is None:
+            lines += keys
         for name, value in settings.headers.items():
             lines.append(f"{name}: {value.reveal()}\r\n".encode())
         return b"".join(lines)
@@ -130,7 +160,7 @@ def _secrets(settings: schema.Provider) -> Iterator[bytes]:
 
     Short ones ("none", "EMPTY") are no secrets, and would be found where they are not meant.
     """
-    credentials = [] if settings.api_key is None else [settings.api_key.reveal()]
+    credentials = [key.reveal() for key in settings.keys]
     for name, value in settings.headers.items():
         if any(word in name.lower() for word in ("auth", "key", "token", "secret")):
             credentials.append(value.reveal().rpartition(" ")[2])

@@ -33,7 +33,7 @@ class EventReader:
         self._begun = False
 
     def feed(self, data: bytes) -> list[Event]:
-        """The events that `data` completes. Raises TranslationError for one of more than `MAX_EVENT` bytes."""
+        """The events that `data` completes. Raises TranslationError where one is larger than `MAX_EVENT`."""
         data = self._rest + data
         if not self._begun:
             if len(data) < 3 and b"\xef\xbb\xbf".startswith(data):

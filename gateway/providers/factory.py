@@ -6,8 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from gateway.config import schema
-from gateway.config.problem import ConfigError, Problem
+from gateway.config.problem import ConfigError, Problem, child
+from gateway.providers.anthropic import AnthropicProvider
+from gateway.providers.azure import AzureProvider
 from gateway.providers.base import Provider
+from gateway.providers.gemini import GeminiProvider
 from gateway.providers.mock import MockServer
 from gateway.providers.openai import OpenAIProvider
 from gateway.providers.resilient import ResilientProvider, Routable
@@ -32,6 +35,9 @@ class MockProvider(OpenAIProvider):
 
 _FORMATS: Final[Mapping[str, Callable[[str, schema.Provider], Provider]]] = {
     "openai": OpenAIProvider,
+    "azure": AzureProvider,
+    "anthropic": AnthropicProvider,
+    "gemini": GeminiProvider,
     "mock": MockProvider,
 }
 
@@ -56,7 +62,7 @@ def build(
             providers[name] = ResilientProvider(old.chain[0], old.policies[0]) if settings.wrapped else old
             continue
         make = _FORMATS.get(settings.format)
-        path = f"providers.{name}"
+        path = child("providers", name)
         if make is None:
             known = ", ".join(_FORMATS)
             message = f'"{settings.format}" is not available in this version (use one of: {known})'

@@ -1,7 +1,7 @@
-"""How a request is put to a provider whose API is not the one that the client speaks, and its answer put back.
+"""How a request is put to a provider whose API is not the client's, and its answer put back.
 
-Chat completions is the hub: what clients speak beside it (dialects/) becomes chat completions first, and what a
-provider speaks instead of it is made from that. So a translation may be two, one behind the other.
+Chat completions is the hub: what clients speak beside it (dialects/) becomes chat completions first, and what
+a provider speaks instead of it is made from that. So a translation may be two, one behind the other.
 
 A translator belongs to one attempt. It does no I/O and keeps no more of a stream than an unfinished event.
 """

@@ -11,208 +11,28 @@ A chain of plain callbacks; the plan decides, the exchange performs. The states:
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
-from gateway.errors import ConnectError, Fault, GatewayError
+from gateway.errors import Fault, GatewayError
 from gateway.observe import usage
-from gateway.proxy import answers, inject
-from gateway.proxy.masking import MaskingClient, masked
+from gateway.providers.translation import TranslationError
+from gateway.proxy import answers
+from gateway.proxy.attempts import Attempts
+from gateway.proxy.masking import MaskingClient
 from gateway.proxy.response import Look, Outline, Response
-from gateway.resilience.outcome import CALLERS_FAULT, OUTCOMES, Result, of_fault, of_status
-from gateway.resilience.plan import SEND_FIRST, Plan, Refuse, Send, Step
+from gateway.proxy.sending import TranslatingClient
+from gateway.resilience.outcome import CALLERS_FAULT, Result, of_fault, of_status
+from gateway.resilience.plan import Send
 from gateway.resilience.retry import parse_retry_after
 
 if TYPE_CHECKING:
-    from gateway.observe.tracing import Trace
-    from gateway.observe.usage import Tokens
-    from gateway.proxy.ports import Client, Connection, Request, ResponseHead
-    from gateway.proxy.service import Service
-    from gateway.routing.model_router import Route
+    from gateway.proxy.ports import ResponseHead
 
 
-class Exchange:
-    """A request of `client` on its way along `route`; `body` is what is sent."""
+class Exchange(Attempts):
+    """A request of `client` on its way along `route`, and the answer on its way back."""
 
-    __slots__ = (
-        # request
-        "_body",
-        "_client",
-        "_committed",
-        "_plan",
-        "_pools",
-        "_request_id",
-        "_service",
-        "_tokens",
-        "attempts",
-        "first_byte_s",
-        "request",
-        "route",
-        "status",
-        "trace",
-        "upstream_s",
-        "waited_s",
-        # attempt
-        "_connection",
-        "_fresh",
-        "_head",
-        "_response",
-        "_sent_s",
-        "_timer",
-        "_told",
-        "provider",
-    )
-
-    def __init__(
-        self,
-        service: Service,
-        request: Request,
-        client: Client,
-        route: Route,
-        body: bytes,
-        trace: Trace | None = None,
-    ) -> None:
-        self._service = service
-        self._pools = service.pools
-        self._client = client
-        self._body = body
-        self._request_id: bytes | None = None
-        self._plan = Plan(route.policies, route.model)
-        self._committed = False
-        self._tokens: Tokens | None = None
-        self.request = request
-        self.route = route
-        self.attempts = 0
-        self.status = 0
-        self.upstream_s = 0.0
-        self.waited_s = 0.0
-        self.first_byte_s = 0.0
-        self.trace = trace
-        self.provider = route.chain[0]
-        self._told = True
-        self._timer: asyncio.TimerHandle | None = None
-        self._connection: Connection | None = None
-        self._head: ResponseHead | None = None
-        self._response: Response | None = None
-
-    def __repr__(self) -> str:
-        return f"<Exchange {self.request!r} at {self.provider.name}, attempt {self.attempts}>"
-
-    @property
-    def request_id(self) -> bytes:
-        """The client's own id of the request, or one of ours."""
-        if self._request_id is None:
-            self._request_id = self.request.head.request_id or self._service.new_request_id()
-        return self._request_id
-
-    @property
-    def outcome(self) -> str | None:
-        """How the last attempt ended: success or neutral; None where its failure was told already."""
-        if self._told:
-            return None
-        return "neutral" if self.status == 499 else OUTCOMES[self._plan.outcome]
-
-    @property
-    def provider_request_id(self) -> bytes | None:
-        """The id that the provider gave the request, where it gave one; with no key of ours in it."""
-        given = None if self._head is None else self._head.request_id
-        return given and masked(given, self.provider.secrets)
-
-    @property
-    def tokens(self) -> Tokens | None:
-        """The usage that the provider told."""
-        return self._tokens if self._response is None else self._response.tokens
-
-    # -- deciding and performing
-
-    def start(self) -> None:
-        """Make the first attempt, or refuse."""
-        now = self._service.clock()
-        plan = self._plan
-        plan.deadline_s = now + self.provider.total_s
-        step = plan.first(now)
-        if step is SEND_FIRST:
-            self._attempt(now)
-        else:
-            self._perform(step, now)
-
-    def _perform(self, step: Step, now: float) -> None:
-        if type(step) is Send:
-            if step.reason:
-                after = self.route.chain[step.index].name
-                self._service.observer.tried_again(
-                    self.request_id, self.provider.name, after, step.reason, step.delay_s
-                )
-            if step.delay_s > 0.0:
-                self.waited_s += step.delay_s
-                self._timer = self._service.call_later(step.delay_s, self._due)
-            else:
-                self.provider = self.route.chain[step.index]
-                self._attempt(now)
-        else:
-            assert type(step) is Refuse
-            self._refuse(step.error, now)
-
-    def _due(self) -> None:
-        self._timer = None
-        now = self._service.clock()
-        self._perform(self._plan.due(now), now)
-
-    def _attempt(self, now: float) -> None:
-        self.attempts += 1
-        self._told = False
-        if self.trace is not None:
-            self.trace.attempt(self.provider, now)
-        self._send(now, False)
-
-    def _send(self, now: float, fresh: bool) -> None:
-        self._sent_s = now
-        self._fresh = fresh
-        self._head = None
-        self._response = None
-        try:
-            connection = self._pools[self.provider.name].acquire(self, fresh)
-        except ConnectError as error:
-            self._failed(error.fault, str(error))
-            return
-        if connection is None:
-            self._timer = self._service.call_later(max(0.0, self._plan.deadline_s - now), self._total_over)
-        else:
-            self._transmit(connection, now)
-
-    def _transmit(self, connection: Connection, now: float) -> None:
-        self._connection = connection
-        provider = self.provider
-        request = self.request.head
-        body = self._body
-        if provider.inject_usage and request.path in inject.PATHS:
-            body = inject.with_usage_asked(body) or body
-        lines = b"" if self.trace is None else self.trace.lines
-        connection.send(
-            self,
-            provider.head(request, self.route.model, len(body), lines),
-            body,
-            request.method == b"HEAD",
-            now + provider.first_byte_s,
-            self._plan.deadline_s,
-        )
-
-    def _total_over(self) -> None:
-        self._timer = None
-        self._pools[self.provider.name].cancel(self)
-        self._failed(Fault.TIMEOUT, "total")
-
-    # -- the pool
-
-    def on_connected(self, connection: Connection) -> None:
-        """The connection that the pool promised."""
-        self._stop_timer()
-        self._transmit(connection, self._service.clock())
-
-    def on_not_connected(self, fault: Fault, detail: str) -> None:
-        """The pool has none to give."""
-        self._stop_timer()
-        self._failed(fault, detail)
+    __slots__ = ()
 
     # -- the response
 
@@ -232,19 +52,26 @@ class Exchange:
             if type(outline) is not Outline:
                 outline = Outline.of(head, self.provider.secrets)
             bodiless = self.request.head.method == b"HEAD"
-            if complete and outline.is_plain and not bodiless:
+            if complete and outline.is_plain and not bodiless and self._sending is None:
                 self._pass_on(head, outline, data)
                 return
-            response = self._response = Response(head, self.provider.secrets, bodiless=bodiless)
+            translated = self._sending is not None and self._sending.translator is not None
+            response = self._response = Response(
+                head, self.provider.secrets, bodiless=bodiless, translated=translated
+            )
         if not self._committed:
             self._hold(response, data, complete)
             return
         if response.is_watched:
             response.watch(data)
-        if complete:
-            self._end(response, data)
-        elif data:
-            self._client.write(data)
+        try:
+            if complete:
+                self._end(response, data)
+            elif data:
+                self._client.write(data)
+        except TranslationError as error:
+            self._give_up_connection()
+            self._break(Fault.PROTOCOL, str(error))
 
     def _pass_on(self, head: ResponseHead, outline: Outline, data: bytes) -> None:
         """Deliver a whole success of which nothing had come before: what nearly every request comes to."""
@@ -254,10 +81,13 @@ class Exchange:
         self.first_byte_s = now
         if outline.is_json:
             self._tokens = usage.of_body(data)
-        fields = [outline.fields, self._own_fields(now, outline.has_id)]
+        fields = [outline.fields, self.own_fields(now, outline.has_id)]
         if not outline.has_date:
             fields += self._client.date_field()
         self._plan.succeed(now)
+        if self._target is not None:
+            self._target.answered(now - self._sent_s, now)
+            self._leave_target(False, now)
         self._service.observer.finished(self, now)
         self._client.respond(head.status, fields, data)
 
@@ -286,39 +116,66 @@ class Exchange:
         service = self._service
         now = service.clock()
         self.upstream_s += now - self._sent_s
+        if response.head.status >= 400 and (
+            self._tries_another_key(response, result, now) or self._tries_another_model(response, now)
+        ):
+            return
         if result.verdict.retry:
             self._tell_failure(result, f"status {response.head.status}")
         step = self._plan.after(result, now, service.sample())
         if type(step) is Send:
             self._give_up_connection()
+            self._leave_target(True, now)
             self._perform(step, now)
         else:
             self._deliver(response, complete, now)
 
     def _deliver(self, response: Response, complete: bool, now: float) -> None:
         head = response.head
-        self.status = head.status
-        self.first_byte_s = now
         fields, data = response.release(self.provider.secrets, complete)
-        fields.append(self._own_fields(now, head.request_id is not None))
+        if self._sending is not None:
+            self._client = self._sending.client(self._client)
+        status = head.status
+        translation = self._client if type(self._client) is TranslatingClient else None
+        if translation is not None:
+            try:
+                status, fields, data = translation.opened(
+                    status, fields, data, complete, is_stream=response.is_stream
+                )
+            except TranslationError as error:
+                self._give_up_connection()
+                self._client = translation.client
+                self.upstream_s -= now - self._sent_s  # it is added once more
+                self._failed(Fault.PROTOCOL, str(error))
+                return
+        self.status = status
+        self.first_byte_s = now
+        if self._target is not None and status < 400:
+            self._target.answered(now - self._sent_s, now)
+        fields.append(self.own_fields(now, head.request_id is not None))
         if not head.date:
             fields += self._client.date_field()
-        if self.provider.inject_usage and response.is_stream and inject.with_usage_asked(self._body):
-            self._client = inject.UsageRemover(self._client)
         if complete and response.is_whole():
             self._finish(True, now)
-            self._client.respond(head.status, fields, data, head.content_length)
+            self._client.respond(status, fields, data, head.content_length)
+            return
+        if translation is not None and status >= 400:
+            self._give_up_connection()  # as much of an error as is held suffices
+            self._finish(True, now)
+            self._client.respond(status, fields, data)
             return
         self._committed = True
         if self._connection is not None:
             self._connection.commit()
         if self.provider.secrets and response.needs_masking:
             self._client = MaskingClient(self._client, self.provider.secrets)
-        self._client.start(head.status, fields, None if response.is_stream else head.content_length, data)
+        self._client.start(status, fields, None if response.is_stream else head.content_length, data)
         if complete:
             self._end(response, b"")
 
     def _end(self, response: Response, data: bytes) -> None:
+        if type(self._client) is TranslatingClient:
+            data = self._client.last(data)
         if response.is_whole():
             self._finish(True, self._service.clock())
             self._client.end(data)
@@ -349,6 +206,7 @@ class Exchange:
         now = self._service.clock()
         self.upstream_s += now - self._sent_s
         self._tell_failure(result, detail)
+        self._leave_target(True, now)
         step = self._plan.after(result, now, self._service.sample())
         if type(step) is Send:
             self._perform(step, now)
@@ -372,7 +230,7 @@ class Exchange:
     def _refuse(self, error: GatewayError, now: float) -> None:
         self.status = error.status
         self._finish(True, now)
-        self._client.refuse(error, [self._own_fields(now, False)])
+        self._client.refuse(error, [self.own_fields(now, False)])
 
     # -- the client
 
@@ -387,6 +245,7 @@ class Exchange:
         else:
             self._pools[self.provider.name].cancel(self)
         self.status = 499
+        self._leave_target(False, now)
         self._plan.release(now)
         self._service.observer.finished(self, now)
 
@@ -398,6 +257,7 @@ class Exchange:
             self._give_up_connection()
         else:
             self._pools[self.provider.name].cancel(self)
+        self._leave_target(False, now)
         self._plan.release(now)
         self._told = True
         error = answers.shutting_down()
@@ -420,27 +280,8 @@ class Exchange:
 
     # -- inside
 
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _give_up_connection(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.abandon()
-
-    def _tell_failure(self, result: Result, detail: str) -> None:
-        self._told = True
-        verdict = result.verdict
-        outcome = verdict.outcome.name.lower()
-        if self.trace is not None:
-            self.trace.failed(outcome, verdict.reason, self._service.clock())
-        self._service.observer.attempt_failed(
-            self.request_id, self.provider.name, self.attempts, verdict.reason, outcome, detail
-        )
-
     def _finish(self, whole: bool, now: float, reason: str = "") -> None:
+        self._leave_target(not whole, now)
         self._plan.finish(whole, now, reason)
         self._service.observer.finished(self, now)
 

@@ -1,21 +1,25 @@
 """`GET /v1/models`: the names that are configured, and those that the providers list.
 
-A provider's list is asked for at most once in `FRESH_S`; one that does not answer keeps its last list. A
-model stands under the name by which a request reaches it: its own where that is routed to its provider,
-else `provider/model`; one that no name leads to is left out.
+A provider's list is asked for at most once in `FRESH_S`, and nobody waits for it but those who come before
+its first answer: the others get the list as it was. A provider that does not answer keeps its last list. A
+model stands under the name by which a request reaches it: its own where that is routed to its provider, else
+`provider/model`; one that no name leads to is left out.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from gateway.errors import INVALID_REQUEST, ConnectError, Fault, GatewayError
+from gateway.errors import INVALID_REQUEST, ConnectError, Fault, GatewayError, refused
+from gateway.observe import log
+from gateway.proxy.listing import LIST_TARGETS, Listed, parse
 from gateway.routing.model_router import OTHER, model_not_found, shown
 
 if TYPE_CHECKING:
@@ -26,8 +30,7 @@ if TYPE_CHECKING:
 FRESH_S: Final = 30.0
 ANSWER_S: Final = 5.0
 MAX_LIST: Final = 4 * 1024 * 1024
-
-Model = dict[str, Any]
+_FAILED: Final = "The gateway could not make the list of models; its log says why."
 
 
 class ModelList:
@@ -37,9 +40,13 @@ class ModelList:
         self._router = router
         self._pools = pools
         self._clock = clock
-        self._lists: dict[str, list[Model]] = {}
+        self._lists: dict[str, list[Listed]] = {}
         self._asked_at: dict[str, float] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
+        self._settled: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"<ModelList of {', '.join(self._lists)}>"
 
     def answer(self, name: bytes, client: Client, own_fields: Callable[[], bytes]) -> _Answering:
         """Answer with the list, or with the model `name` where that is not empty, and with `own_fields()`."""
@@ -47,52 +54,69 @@ class ModelList:
         return _Answering(asyncio.get_running_loop().create_task(self._answer(wanted, client, own_fields)))
 
     async def _answer(self, wanted: str, client: Client, own_fields: Callable[[], bytes]) -> None:
-        await self._refresh()
-        fields = [own_fields()]
+        try:
+            await self._refresh()
+            body = msgspec.json.encode(self._answer_to(wanted))
+        except GatewayError as error:
+            client.refuse(error, [own_fields()])
+        except Exception as error:
+            # Nobody awaits this task: what it does not tell the client, the client never learns.
+            log.tell(logging.ERROR, "internal_error", error, where="GET /v1/models")
+            client.refuse(refused(500, "internal_error", _FAILED), [own_fields()])
+        else:
+            fields = [own_fields(), b"content-type: application/json\r\n", *client.date_field()]
+            client.respond(200, fields, body)
+
+    def _answer_to(self, wanted: str) -> Listed:
+        """The list, or the model that is `wanted`. Raises GatewayError (404) where there is no such model."""
         models = self._merged()
-        answer: Model = {"object": "list", "data": list(models.values())}
-        if wanted:
-            route = self._router.route(wanted)
-            if wanted in models:
-                answer = models[wanted]
-            elif route is not None and route.label != OTHER:
-                # No provider lists it, but a pattern of the configuration says that it is served.
-                answer = _model(wanted, route.chain[0].name)
-            else:
-                client.refuse(model_not_found(wanted) if route is None else _not_listed(wanted), fields)
-                return
-        fields += (b"content-type: application/json\r\n", *client.date_field())
-        client.respond(200, fields, msgspec.json.encode(answer))
+        if not wanted:
+            return {"object": "list", "data": list(models.values())}
+        if wanted in models:
+            return models[wanted]
+        route = self._router.route(wanted)
+        if route is None:
+            raise model_not_found(wanted)
+        if route.label == OTHER:
+            raise _not_listed(wanted)
+        # No provider lists it, but a pattern of the configuration says that it is served.
+        return _model(wanted, route.chain[0].name)
 
     async def _refresh(self) -> None:
+        """Ask who has not been asked for a while, and wait for those who have never answered."""
         now = self._clock()
         for provider in self._router.providers:
             name = provider.name
-            is_due = now - self._asked_at.get(name, -FRESH_S) >= FRESH_S
-            if name not in self._asking and is_due and not provider.policy.is_open(now):
+            if provider.chain[0].format not in LIST_TARGETS or name in self._asking:
+                continue
+            if now - self._asked_at.get(name, -FRESH_S) >= FRESH_S and not provider.policy.is_open(now):
                 self._asked_at[name] = now
                 task = asyncio.get_running_loop().create_task(self._ask(provider.chain[0]))
                 self._asking[name] = task
                 task.add_done_callback(functools.partial(self._asked, name))
-        if self._asking:
-            # A shield for each client: one that leaves must not take the answer from the others.
-            await asyncio.wait(list(self._asking.values()))
+        unknown = [task for name, task in self._asking.items() if name not in self._settled]
+        if unknown:
+            # Not gathered: a client that leaves must not take the answer from the others.
+            await asyncio.wait(unknown)
 
-    def _asked(self, name: str, _: asyncio.Task[None]) -> None:
+    def _asked(self, name: str, task: asyncio.Task[None]) -> None:
         del self._asking[name]
+        self._settled.add(name)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.tell(logging.ERROR, "internal_error", error, where="GET /v1/models", provider=name)
 
     async def _ask(self, provider: Provider) -> None:
         fetch = _Fetch(provider, self._pools[provider.name], self._clock)
         try:
             async with asyncio.timeout(ANSWER_S):
-                self._lists[provider.name] = _parse(await fetch.result())
+                self._lists[provider.name] = parse(await fetch.result())
         except (ConnectError, TimeoutError, ValueError):
             return  # its last list stands
         finally:
             fetch.stop()
 
-    def _merged(self) -> dict[str, Model]:
-        models: dict[str, Model] = {}
+    def _merged(self) -> dict[str, Listed]:
+        models: dict[str, Listed] = {}
         for name in self._router.names:
             route = self._router.route(name)
             assert route is not None
@@ -107,12 +131,12 @@ class ModelList:
     def _public_name(self, provider: str, model: str) -> str | None:
         for name in (model, f"{provider}/{model}"):
             route = self._router.route(name)
-            if route is not None and route.chain[0].name == provider and route.model == model:
+            if route is not None and route.leads_to(provider, model):
                 return name
         return None
 
 
-def _model(name: str, provider: str) -> Model:
+def _model(name: str, provider: str) -> Listed:
     return {"id": name, "object": "model", "created": 0, "owned_by": provider}
 
 
@@ -141,9 +165,14 @@ class _Answering:
 
 
 class _ListRequest:
+    """The client's request, if a client had sent it."""
+
     method = b"GET"
-    target = b"/v1/models"
     fields: Final[list[bytes]] = [b"accept", b": ", b"application/json", b"\r\n"]
+
+    def __init__(self, target: bytes) -> None:
+        self.target = target
+        self.sent_as: object = None
 
 
 class _Fetch:
@@ -174,7 +203,7 @@ class _Fetch:
     def on_connected(self, connection: Connection) -> None:
         self._connection = connection
         deadline_s = self._clock() + ANSWER_S
-        head = self._provider.head(_ListRequest(), "", 0)
+        head = self._provider.head(_ListRequest(LIST_TARGETS[self._provider.format]), "", 0)
         connection.send(self, head, b"", bodiless=False, deadline_s=deadline_s, limit_s=deadline_s)
 
     def on_not_connected(self, fault: Fault, detail: str) -> None:
@@ -199,19 +228,3 @@ class _Fetch:
     def _fail(self, error: Exception) -> None:
         if not self._done.done():
             self._done.set_exception(error)
-
-
-class _List(msgspec.Struct):
-    data: list[dict[str, msgspec.Raw]]
-
-
-_decode_list: Final = msgspec.json.Decoder(_List).decode
-_decode_text: Final = msgspec.json.Decoder(str).decode
-
-
-def _parse(body: bytes) -> list[Model]:
-    """The models of a list in the OpenAI shape, members as they came. Raises ValueError for anything else."""
-    try:
-        return [{**members, "id": _decode_text(members["id"])} for members in _decode_list(body).data]
-    except (msgspec.DecodeError, KeyError, RecursionError, UnicodeDecodeError):
-        raise ValueError("not a list of models") from None

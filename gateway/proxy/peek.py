@@ -29,6 +29,11 @@ class _Body(msgspec.Struct):
     model: str | msgspec.UnsetType = msgspec.UNSET
 
 
+class _User(msgspec.Struct):
+    user: msgspec.Raw = msgspec.Raw()
+
+
+_decode_user: Final = msgspec.json.Decoder(_User).decode
 _decode: Final = msgspec.json.Decoder(_Body).decode
 _decode_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _UNREADABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
@@ -59,6 +64,14 @@ def model_of(path: bytes, content_type: bytes | None, body: bytes) -> str | None
     except _UNREADABLE:
         return None
     return None if model is msgspec.UNSET else model
+
+
+def user_of(body: bytes) -> bytes | None:
+    """The JSON of the `user` that a body names, whatever its type; None where there is none to be read."""
+    try:
+        return bytes(_decode_user(body).user) or None
+    except _UNREADABLE:
+        return None
 
 
 def with_model(content_type: bytes | None, body: bytes, model: str) -> bytes:

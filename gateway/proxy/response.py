@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gateway.proxy.ports import ResponseHead
 
 MAX_HELD: Final = 64 * 1024
+MAX_TRANSLATED: Final = 64 * 1024 * 1024
 _RECENT_READS: Final = 3
 _FIRST_BYTE, _FIRST_EVENT, _WHOLE = range(3)
 
@@ -70,12 +71,15 @@ class Look(Enum):
 class Response:
     """The response that began with `head`; `bodiless` says that nothing can follow (it answers HEAD).
 
-    `secrets` are those of the provider, the same whenever this head comes.
+    `secrets` are those of the provider, the same whenever this head comes. One that is `translated` and no
+    stream is held to its end, up to MAX_TRANSLATED.
     """
 
     __slots__ = (
         "_first_usage",
+        "_most",
         "_recent",
+        "_translated",
         "_rule",
         "ends_with_connection",
         "error",
@@ -85,13 +89,25 @@ class Response:
         "outline",
     )
 
-    def __init__(self, head: ResponseHead, secrets: tuple[bytes, ...] = (), *, bodiless: bool) -> None:
+    def __init__(
+        self,
+        head: ResponseHead,
+        secrets: tuple[bytes, ...] = (),
+        *,
+        bodiless: bool,
+        translated: bool = False,
+    ) -> None:
         self.head = head
         self.outline = outline = Outline.of(head, secrets)
         self.held = b""
         self.error: dict[str, Any] = {}
         self._rule = _FIRST_BYTE if bodiless else outline.rule
         self.is_stream = self._rule == _FIRST_EVENT
+        self._most = MAX_HELD
+        self._translated = translated
+        if translated and not self.is_stream and head.status < 400:
+            self._rule = _WHOLE
+            self._most = MAX_TRANSLATED
         # Neither length nor chunks: the provider's FIN is the end (RFC 9112 section 6.3).
         self.ends_with_connection = head.content_length is None and head.coding is None
         self._recent: list[bytes] = []
@@ -110,7 +126,7 @@ class Response:
             if complete:
                 return Look.EMPTY_STREAM
             return Look.READY if len(held) > MAX_HELD else Look.NOTHING_YET
-        if complete or len(held) > MAX_HELD or (held and self._rule == _FIRST_BYTE):
+        if complete or len(held) > self._most or (held and self._rule == _FIRST_BYTE):
             return Look.READY
         return Look.NOTHING_YET
 
@@ -169,7 +185,10 @@ class Response:
         """What tells the client of a stream that it breaks off; empty where this is no event stream."""
         if not self.is_stream:
             return b""
-        return sse.error_event(b"".join(self._recent), error.object(), responses=path == b"/v1/responses")
+        tail = b"" if self._translated else b"".join(self._recent)
+        if path.startswith(b"/v1/messages"):
+            return sse.end_of_unfinished(tail) + sse.MESSAGES_ERROR % error.body(anthropic=True)
+        return sse.error_event(tail, error.object(), responses=path == b"/v1/responses")
 
 
 def _rule(status: int, content_type: bytes, content_encoding: bytes | None) -> int:

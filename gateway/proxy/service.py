@@ -16,11 +16,12 @@ from gateway.observe.metrics import UNROUTED
 from gateway.proxy import answers
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.models import ModelList
-from gateway.proxy.peek import STRICT_PATHS, model_of, with_model
+from gateway.proxy.peek import STRICT_PATHS, model_of, user_of
 from gateway.routing.model_router import model_not_found
 
 if TYPE_CHECKING:
-    from gateway.proxy.ports import Client, Observer, Pool, Request, RequestHead
+    from gateway.proxy.ports import Client, Observer, Pool, Request
+    from gateway.routing.group import Group
     from gateway.routing.model_router import ModelRouter, Route
 
 
@@ -90,13 +91,13 @@ class Service:
             fields = functools.partial(self.own_fields, request.request_id, request.received_s)
             return self._models.answer(path[11:], client, fields)
         try:
-            route, body = self._route(head, request.body)
+            route, asked = self._route(request)
         except GatewayError as error:
             request_id = request.request_id or self.new_request_id()
             self.observer.refused(request, request_id, error.status, error.code or error.kind, self.clock())
             client.refuse(error, [self.own_fields(request_id, request.received_s)])
             return None
-        exchange = Exchange(self, request, client, route, body, self.observer.started(request))
+        exchange = Exchange(self, request, client, route, asked, self.observer.started(request))
         exchange.start()
         return exchange
 
@@ -118,15 +119,22 @@ class Service:
         gateway_s = self.clock() - received_s
         return answers.own_fields(_NO_PROVIDER, 0, gateway_s, 0.0, 0.0, request_id or self.new_request_id())
 
-    def _route(self, head: RequestHead, body: bytes) -> tuple[Route, bytes]:
+    def chosen(self, group: Group, request: Request, now: float) -> Route:
+        """The way of `request` to one of the targets of a model."""
+        session = group.session(request.head.fields, lambda: user_of(request.body))
+        return group.choose(now, self.sample(), session)
+
+    def _route(self, request: Request) -> tuple[Route, str]:
+        """The route, and the name by which the client calls the model, empty where it names none."""
+        head, body = request.head, request.body
         if not body and not (head.path in STRICT_PATHS and head.method == b"POST"):
-            return self.router.nameless(), body
+            return self.router.nameless(), ""
         model = model_of(head.path, head.content_type, body)
         if model is None:
-            return self.router.nameless(), body
+            return self.router.nameless(), ""
         route = self.router.route(model)
         if route is None:
             raise model_not_found(model)
-        if route.renamed:
-            body = with_model(head.content_type, body, route.model)
-        return route, body
+        if route.group is not None:
+            route = self.chosen(route.group, request, self.clock())
+        return route, model

@@ -16,6 +16,8 @@ _BLANK_LINE: Final = rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)"
 _EVENT_END: Final = re.compile(_BLANK_LINE)
 _AT_EVENT_END: Final = re.compile(_BLANK_LINE + rb"\Z")
 _LINES: Final = re.compile(rb"\r\n|\n|\r")
+MESSAGES_ERROR: Final = b"event: error\ndata: %b\n\n"
+"""An error in a stream of the Messages API, around its body."""
 # A tuple, because what is looked for in it need not be hashable.
 _TERMINAL_TYPES: Final = (
     "response.completed",
@@ -119,13 +121,24 @@ def ends_between_events(tail: bytes) -> bool:
     return not tail or _AT_EVENT_END.search(tail, max(0, len(tail) - 4)) is not None
 
 
+def end_of_unfinished(tail: bytes) -> bytes:
+    """What ends the event that a stream with this `tail` is in the middle of; nothing between events."""
+    # After CR one LF would only complete a CRLF.
+    return b"" if ends_between_events(tail) else b"\n" if tail.endswith(b"\n") else b"\n\n"
+
+
+def ends_with_error(tail: bytes) -> bool:
+    """The last event in `tail`, the end of what a client was sent, told it of an error."""
+    events = [event for block in _EVENT_END.split(tail) if (event := parse_event(block)) is not None]
+    return bool(events) and (error_of(events[-1]) is not None or events[-1].name == "response.failed")
+
+
 def error_event(tail: bytes, error: dict[str, Any], *, responses: bool) -> bytes:
     """What ends a broken stream after `tail`: the unfinished event's end, then an event with `error`.
 
     `responses` is for the Responses API, whose events are named and flat.
     """
-    # After CR one LF would only complete a CRLF.
-    end = b"" if ends_between_events(tail) else b"\n" if tail.endswith(b"\n") else b"\n\n"
+    end = end_of_unfinished(tail)
     if responses:
         return end + b"event: error\ndata: " + orjson.dumps({**error, "type": "error"}) + b"\n\n"
     return end + b"data: " + orjson.dumps({"error": error}) + b"\n\n"

@@ -110,5 +110,8 @@ _BY_FAULT: Final = {
     if fault is not Fault.SATURATED
 } | {Fault.SATURATED: Verdict(Outcome.NEUTRAL, Fault.SATURATED.value, retry=True)}
 
+KEY_REFUSED: Final = Result(Verdict(Outcome.NEUTRAL, "key_refused"))
+"""An answer that says nothing but that the key is not good, or not now."""
+
 CALLERS_FAULT: Final = Result(Verdict(Outcome.NEUTRAL, "stream_error"))
 """An event stream that starts with an error which the request itself caused: passed on as it is."""

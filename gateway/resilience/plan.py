@@ -128,18 +128,20 @@ SEND_FIRST: Final = Send(0)
 
 
 class Plan:
-    """The attempts of one request along `chain`, for the upstream `model`.
+    """The attempts of one request along `chain`; `models` are the names that each of it knows.
 
     Call `first`, then `after` for the result of each attempt, and `due` once a delay is over; when the answer
     has gone out `finish`, or `release` when nobody wants it any more. No attempt begins at `deadline_s` or
     later.
     """
 
-    __slots__ = ("_at", "_chain", "_model", "_permit", "_retries", "deadline_s", "outcome")
+    __slots__ = ("_at", "_chain", "_models", "_permit", "_retries", "deadline_s", "outcome")
 
-    def __init__(self, chain: Sequence[Policy], model: str, deadline_s: float = float("inf")) -> None:
+    def __init__(
+        self, chain: Sequence[Policy], models: Sequence[str], deadline_s: float = float("inf")
+    ) -> None:
         self._chain = chain
-        self._model = model
+        self._models = models
         self.deadline_s = deadline_s
         self._at = 0
         self._retries = 0
@@ -153,7 +155,7 @@ class Plan:
         """What to do with a new request."""
         policy = self._chain[0]
         cooldowns = policy.cooldowns
-        if cooldowns is not None and cooldowns.until and cooldowns.remaining(self._model, now) > 0.0:
+        if cooldowns is not None and cooldowns.until and cooldowns.remaining(self._models[0], now) > 0.0:
             return self._refused_by_cooldown(policy, now)
         if policy.breaker is not None:
             self._permit = permit = policy.acquire(now)
@@ -166,7 +168,7 @@ class Plan:
         policy = self._chain[self._at]
         if now >= self.deadline_s:
             return Refuse(_out_of_time(policy.name, self._chain[0].name))
-        cooling = policy.cooling_s(self._model, now) > _TIMER_SLACK_S
+        cooling = policy.cooling_s(self._models[self._at], now) > _TIMER_SLACK_S
         if self._at > 0:
             return (self._fall_back(now, "cooldown") if cooling else None) or Send(self._at)
         if cooling:
@@ -182,7 +184,7 @@ class Plan:
         policy = self._chain[self._at]
         wait_s = result.retry_after_s if verdict.cooldown else None
         if wait_s is not None and policy.cooldowns is not None:
-            policy.cooldowns.extend(self._model, wait_s, now)
+            policy.cooldowns.extend(self._models[self._at], wait_s, now)
         self._record(verdict.outcome, verdict.reason, now)
         return (
             self._retry(policy, verdict.same, verdict.reason, wait_s, now, sample)
@@ -217,7 +219,8 @@ class Plan:
                 return None
             delay_s = max(delay_s, wait_s)
         # Where the delay cannot be used, it is not waited for.
-        if now + delay_s >= self.deadline_s or policy.cooling_s(self._model, now) > delay_s + _TIMER_SLACK_S:
+        cooling_s = policy.cooling_s(self._models[self._at], now)
+        if now + delay_s >= self.deadline_s or cooling_s > delay_s + _TIMER_SLACK_S:
             return None
         if self._at == 0 and policy.is_open(now):
             return None
@@ -231,7 +234,7 @@ class Plan:
             return None
         last = len(self._chain) - 1
         for index in range(self._at + 1, last + 1):
-            if index == last or self._chain[index].cooling_s(self._model, now) == 0.0:
+            if index == last or self._chain[index].cooling_s(self._models[index], now) == 0.0:
                 self._at = index
                 self._retries = 0
                 return Send(index, 0.0, reason)
@@ -242,7 +245,7 @@ class Plan:
         if policy.is_open(now):
             return self._refused_by_circuit(policy, now)
         fallback = self._fall_back(now, "cooldown")
-        return fallback or Refuse(_cooling(policy.name, policy.cooling_s(self._model, now)))
+        return fallback or Refuse(_cooling(policy.name, policy.cooling_s(self._models[self._at], now)))
 
     def _refused_by_circuit(self, policy: Policy, now: float) -> Step:
         assert policy.breaker is not None

@@ -1,1 +1,1 @@
-"""Which provider a model name leads to."""
+"""Which provider a model name leads to; where it leads to several, which of them a request goes to."""

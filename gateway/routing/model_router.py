@@ -1,4 +1,4 @@
-"""Public model name -> chain of providers and the name that the model has there.
+"""Public model name -> route: the chain of providers, and the name that the model has at each.
 
 The rules, in their order: the exact name; the pattern with the most literal characters (of two that have as
 many, the one that stands first in the file); `provider/model`; the default provider.
@@ -7,37 +7,21 @@ many, the one that stands first in the file); `provider/model`; the default prov
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from gateway.config import schema
 from gateway.errors import INVALID_REQUEST, GatewayError
 from gateway.providers.resilient import Routable
+from gateway.routing.group import Group, Targets
+from gateway.routing.route import Kind, Lineup, Route
+
+__all__ = ["OTHER", "ModelRouter", "Route", "model_not_found", "shown"]
 
 OTHER: Final = "other"
 MAX_REMEMBERED: Final = 4096
 MAX_REMEMBERED_NAME: Final = 256
 _MAX_NAME_SHOWN: Final = 200
-
-
-class Route:
-    """Where a request goes: the providers to ask in turn, and the `model` that they know.
-
-    `renamed` says that this is not what the client wrote. `label` is the name for metrics, of a closed set:
-    the model where it is configured by name, else the pattern that fits, else `other`.
-    """
-
-    __slots__ = ("chain", "label", "model", "policies", "renamed")
-
-    def __init__(self, provider: Routable, model: str, renamed: bool, label: str) -> None:
-        self.chain = provider.chain
-        self.policies = provider.policies
-        self.model = model
-        self.renamed = renamed
-        self.label = label
-
-    def __repr__(self) -> str:
-        return f"<Route {self.label} -> {self.chain[0].name} {self.model!r}>"
 
 
 class ModelRouter:
@@ -47,18 +31,18 @@ class ModelRouter:
         self._providers = providers
         first = next(iter(providers.values()))
         default = first if config.default_provider is None else providers[config.default_provider]
-        self._nameless = Route(default, "", False, OTHER)
+        self._nameless = _plain(default, "", "")
         self._default = None if config.models and config.default_provider is None else default
-        self._exact: dict[str, Route] = {}
+        fallbacks: dict[str, dict[Kind, Route]] = {name: {} for name in config.models}
+        rules = {name: _rule(name, rule, providers, fallbacks[name]) for name, rule in config.models.items()}
+        self._exact = {name: make(name) for name, make in rules.items() if "*" not in name}
         self._remembered: dict[str, Route] = {}
-        patterns: list[tuple[str, schema.Model]] = []
+        patterns = [name for name in rules if "*" in name]
+        patterns.sort(key=lambda pattern: len(pattern.replace("*", "")), reverse=True)
+        self._patterns = [(_compile(pattern).fullmatch, rules[pattern]) for pattern in patterns]
+        # The routes hold these already: only now is there a route for every name.
         for name, rule in config.models.items():
-            if "*" in name:
-                patterns.append((name, rule))
-            else:
-                self._exact[name] = self._route(name, rule, name)
-        patterns.sort(key=lambda pattern: len(pattern[0].replace("*", "")), reverse=True)
-        self._patterns = [(_compile(name).fullmatch, name, rule) for name, rule in patterns]
+            fallbacks[name].update(self._fallbacks(rule.fallbacks))
 
     def __repr__(self) -> str:
         return f"<ModelRouter {len(self._exact)} names, {len(self._patterns)} patterns>"
@@ -78,7 +62,7 @@ class ModelRouter:
         return self._nameless
 
     def route(self, name: str) -> Route | None:
-        """The route of a request for the model `name`; None when no rule fits it."""
+        """The route of a request for the model `name`, see `Route.group`; None when no rule fits it."""
         route = self._exact.get(name) or self._remembered.get(name)
         if route is None:
             route = self._find(name)
@@ -90,17 +74,50 @@ class ModelRouter:
         return route
 
     def _find(self, name: str) -> Route | None:
-        for fits, pattern, rule in self._patterns:
+        for fits, make in self._patterns:
             if fits(name):
-                return self._route(name, rule, pattern)
+                return make(name)
+        route = self._at_provider(name)
+        if route is None and self._default is not None:
+            route = _plain(self._default, name, name)
+        return route
+
+    def _at_provider(self, name: str) -> Route | None:
         prefix, slash, model = name.partition("/")
         if slash and model and prefix in self._providers:
-            return Route(self._providers[prefix], model, True, OTHER)
-        return None if self._default is None else Route(self._default, name, False, OTHER)
+            return _plain(self._providers[prefix], model, name)
+        return None
 
-    def _route(self, name: str, rule: schema.Model, label: str) -> Route:
-        model = rule.model or name
-        return Route(self._providers[rule.provider], model, model != name, label)
+    def _fallbacks(self, names: schema.Fallbacks) -> Iterator[tuple[Kind, Route]]:
+        kinds: tuple[tuple[Kind, str | None], ...] = (
+            ("context_window", names.context_window),
+            ("content_policy", names.content_policy),
+        )
+        for kind, name in kinds:
+            if name is not None:
+                # Not a pattern, of which `*` would keep every `provider/model` from the provider.
+                route = self._exact.get(name) or self._at_provider(name)
+                assert route is not None, "check has refused other names"
+                yield kind, route
+
+
+def _plain(provider: Routable, model: str, name: str) -> Route:
+    """The route that no rule describes."""
+    return Route(Lineup.of(provider, model), name, OTHER, {})
+
+
+def _rule(
+    label: str,
+    rule: schema.Model,
+    providers: Mapping[str, Routable],
+    fallbacks: Mapping[Kind, Route],
+) -> Callable[[str], Route]:
+    """What makes the route of a name that fits a rule."""
+    if rule.provider is None:
+        targets = Targets(rule, providers)
+        return lambda name: Group(targets, name, label, fallbacks).route()
+    lineup = Lineup.of(providers[rule.provider], rule.model)
+    return lambda name: Route(lineup, name, label, fallbacks)
 
 
 def shown(name: str) -> str:

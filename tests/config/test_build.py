@@ -108,6 +108,21 @@ def test_an_empty_block_is_the_default() -> None:
         ("timeouts: {x: 1}", "timeouts.x", "unknown key (use one of connect, first_byte, idle, total)"),
         ("<<: {max_retries: 1}", '"<<"', "unknown key"),
         ("fallback_provider: [a]", "fallback_provider", "is a list"),
+        ("api_keys: one", "api_keys", "is not a list (use `[first, second]`)"),
+        (
+            "api_keys: [one, {}]",
+            "api_keys[1]",
+            "is a mapping (use a single value, or {file: /run/secrets/name})",
+        ),
+        (
+            "api_key: {file: /a, x: y}",
+            "api_key",
+            "is a mapping (use a single value, or {file: /run/secrets/na",
+        ),
+        ("api_key: {file: [x]}", "api_key.file", "is a list (use a single value)"),
+        ("api_key: {file: }", "api_key.file", "has no value"),
+        ("responses: translated", "responses", '"translated" is not one of native, chat'),
+        ("drop_unsupported: some", "drop_unsupported", '"some" is not a boolean'),
         ('fallback_provider: "a b"', "fallback_provider", '"a b" is not a provider name'),
         ('ca_file: "a\\u001b[31m"', "ca_file", r'"a\x1b[31m" is not a text of one line'),
     ],
@@ -149,8 +164,35 @@ def test_a_wrong_setting(problems: Problems, setting: str, path: str, message: s
         ("server: {timeouts: {drain: -1}}", "server.timeouts.drain", '"-1" is out of range'),
         ("logging: {level: warn}", "logging.level", '"warn" is not one of debug, info, warning, error'),
         ("logging: {access: 1}", "logging.access", '"1" is not a boolean'),
-        ("models: {m: a}", "models.m", "is not a mapping (it takes provider, model)"),
+        ("models: {m: a}", "models.m", "is not a mapping (it takes provider, model, targets, "),
         ("models: {m: {}}", "models.m.provider", "is required"),
+        ("models: {m: {targets: {provider: a}}}", "models.m.targets", "is not a list"),
+        (
+            "models: {m: {targets: [a]}}",
+            "models.m.targets[0]",
+            "is not a mapping (it takes provider, model, wei",
+        ),
+        ("models: {m: {targets: [{model: a}]}}", "models.m.targets[0].provider", "is required"),
+        (
+            "models: {m: {targets: [{provider: a, weight: -1}]}}",
+            "models.m.targets[0].weight",
+            '"-1" is not a number from 0 to 1e+06',
+        ),
+        (
+            "models: {m: {targets: [{provider: a}], strategy: random}}",
+            "models.m.strategy",
+            '"random" is not one of weighted, least_inflight, lowest_latency, session',
+        ),
+        (
+            "models: {m: {targets: [{provider: a}], strategy: session, session: {header: Cookie}}}",
+            "models.m.session.header",
+            '"Cookie" is a header field that tells no session',
+        ),
+        (
+            "models: {m: {provider: a, fallbacks: {context: m}}}",
+            "models.m.fallbacks.context",
+            'unknown key (did you mean "context_window"?)',
+        ),
         ("models: {'': {provider: a}}", 'models.""', '"" is not a text of one line'),
         (
             "models: {gpt-4.1: {provider: a, model: ''}}",
@@ -217,6 +259,14 @@ providers:
         ("server: {port: x, admin: {port: 4000}}\nproviders: {a: {format: mock}}", "server.port"),
         ("server: {tls: {cert: [], key: /}}\nproviders: {a: {format: mock}}", "server.tls.cert"),
         ("models: {m: {provider: {}}}\nproviders: {a: {format: mock}}", "models.m.provider"),
+        ("models: {m: {targets: {}}}\nproviders: {a: {format: mock}}", "models.m.targets"),
+        ("models: {m: {targets: [x]}}\nproviders: {a: {format: mock}}", "models.m.targets[0]"),
+        (
+            "models: {m: {targets: [{provider: a}], strategy: x, session: {}}}\n"
+            "providers: {a: {format: mock}}",
+            "models.m.strategy",
+        ),
+        ("providers: {a: {format: mok, responses: native, messages: native}}", "providers.a.format"),
     ],
 )
 def test_one_mistake_is_not_told_as_two(problems: Problems, text: str, path: str) -> None:

@@ -14,6 +14,7 @@ from gateway.config import (
     Model,
     Provider,
     Retry,
+    Secret,
     Server,
     Tls,
     UpstreamTimeouts,
@@ -134,6 +135,31 @@ def test_names_of_providers_must_exist() -> None:
             "timeouts.connect",
             "10 is more than total, w",
         ),
+        (
+            Provider(format="anthropic", base_url="http://h", responses="native"),
+            "responses",
+            "cannot be native where format is anthropic (leave it out: it is chat)",
+        ),
+        (
+            Provider(format="anthropic", base_url="http://h", messages="chat"),
+            "messages",
+            "cannot be chat where format is anthropic (leave it out: it is native)",
+        ),
+        (
+            Provider(format="gemini", base_url="http://h", messages="native"),
+            "messages",
+            "cannot be native where format is gemini (leave it out: it is chat)",
+        ),
+        (
+            mock(api_key=Secret("one"), api_keys=(Secret("two"),)),
+            "api_keys",
+            "is set, and api_key is too (leave one of them out)",
+        ),
+        (
+            mock(api_keys=(Secret("one"), Secret("two"), Secret("one"))),
+            "api_keys[2]",
+            "is the same key as providers.a.api_keys[0] (leave it out)",
+        ),
         (mock(ca_file="/no/such.pem"), "ca_file", '"/no/such.pem" is not a file'),
     ],
 )
@@ -152,6 +178,9 @@ def test_a_provider_that_contradicts_itself(provider: Provider, name: str, messa
         mock(retry=Retry(max_delay=0.1)),
         mock(retry=Retry(base_delay=0.0, max_delay=0.0)),
         mock(headers={"X-A": "1", "X-B": "1"}),
+        mock(api_keys=(Secret("one"), Secret("two"))),
+        Provider(format="openai", base_url="https://h", responses="chat", messages="native"),
+        Provider(format="azure", base_url="https://h", responses="chat", messages="chat"),
     ],
 )
 def test_a_provider_that_does_not(provider: Provider) -> None:

@@ -29,6 +29,39 @@ def test_the_argument_goes_before_the_variable_before_the_file(tmp_path: Path) -
     assert (list(config.providers), source) == (["here"], str(tmp_path / "gateway.yaml"))
 
 
+def test_the_text_in_the_environment_goes_before_files_and_behind_the_argument(tmp_path: Path) -> None:
+    cwd = str(tmp_path)
+    write(tmp_path / "gateway.yaml", "here")
+    argument = write(tmp_path / "argument.yaml", "argument")
+    text = "providers: {text: {format: mock}}\ndefault_provider: ${DEFAULT}"
+    environ = {"GATEWAY_CONFIG_YAML": text, "GATEWAY_CONFIG": "nowhere.yaml", "DEFAULT": "text"}
+
+    config, source = find_config(None, environ, cwd)
+    assert (list(config.providers), config.default_provider) == (["text"], "text")
+    assert source == "GATEWAY_CONFIG_YAML"
+    assert find_config(argument, environ, cwd).source == argument
+    assert find_config(None, {"GATEWAY_CONFIG_YAML": ""}, cwd).source == str(tmp_path / "gateway.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "providers:\n  a: {format: mok}",
+            'GATEWAY_CONFIG_YAML:2:7: providers.a.format: "mok" is not',
+        ),
+        ("${PROVIDERS}", "GATEWAY_CONFIG_YAML:1:1: the file is not a mapping"),
+        ("gateway.yaml", "GATEWAY_CONFIG_YAML:1:1: the file is not a mapping"),
+        ("# nothing", "GATEWAY_CONFIG_YAML: the file is empty"),
+        ("a: \udcff", "GATEWAY_CONFIG_YAML:1:4: not YAML: the character U+DCFF is not allowed"),
+    ],
+)
+def test_what_is_wrong_with_the_text_in_the_environment(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        find_config(None, {"GATEWAY_CONFIG_YAML": text}, str(tmp_path))
+    assert str(caught.value).startswith(message)
+
+
 def test_the_embedded_default_needs_no_key(tmp_path: Path) -> None:
     config, source = find_config(None, {"OPENAI_API_KEY": ""}, str(tmp_path))
     assert source == "the embedded default"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from gateway.config import CircuitBreaker, Config, Provider
+from gateway.config import CircuitBreaker, Config, Provider, Secret
 
 BREAKER = CircuitBreaker()
 
@@ -33,6 +33,29 @@ def test_what_is_in_effect(
 
 def test_the_breaker_opens_after_five_failures_for_thirty_seconds_and_sends_one_probe() -> None:
     assert (BREAKER.max_failures, BREAKER.timeout, BREAKER.half_open_probes) == (5, 30.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("provider", "responses", "messages"),
+    [
+        (Provider(format="openai"), True, False),
+        (Provider(format="azure"), True, False),
+        (Provider(format="mock"), True, False),
+        (Provider(format="anthropic"), False, True),
+        (Provider(format="gemini"), False, False),
+        (Provider(format="openai", responses="chat", messages="native"), False, True),
+        (Provider(format="openai", responses="native", messages="chat"), True, False),
+    ],
+)
+def test_which_apis_a_provider_is_asked_on(provider: Provider, responses: bool, messages: bool) -> None:
+    assert (provider.has_responses, provider.has_messages) == (responses, messages)
+
+
+def test_keys_are_one_or_several() -> None:
+    one, two = Secret("one"), Secret("two")
+    assert Provider(format="mock").keys == ()
+    assert Provider(format="mock", api_key=one).keys == (one,)
+    assert Provider(format="mock", api_keys=(one, two)).keys == (one, two)
 
 
 def test_a_configuration_is_frozen() -> None:

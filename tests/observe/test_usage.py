@@ -26,7 +26,7 @@ MESSAGES = b'{"type":"message","usage":{"input_tokens":8,"output_tokens":2,"cach
         (CHAT, Tokens(5, 7)),
         (DETAILS, Tokens(50, 9, 40, 4)),
         (RESPONSES, Tokens(3, 4, 1)),
-        (MESSAGES, Tokens(8, 2, 6)),
+        (MESSAGES, Tokens(14, 2, 6)),
         (b'{"choices":[]}', None),
         (b'{"usage":null}', None),
         (b'{"usage":{"prompt_tokens":"many"}}', None),

@@ -100,7 +100,7 @@ def test_each_format_has_its_class() -> None:
 def test_everything_that_cannot_be_built_is_told_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         build(
-            a=Provider(format="gemini", base_url="http://host"),
+            **{"a.b": Provider(format="gemini", base_url="http://host/v1beta/openai")},
             b=mock(),
             c=Provider(
                 format="openai",
@@ -110,7 +110,10 @@ def test_everything_that_cannot_be_built_is_told_at_once() -> None:
             ),
         )
     assert [(problem.path, problem.message) for problem in caught.value.problems] == [
-        ("providers.a.format", '"gemini" is not available in this version (use one of: openai, mock)'),
+        (
+            'providers."a.b"',
+            "base_url is that of the OpenAI-compatible API (use format: openai for it)",
+        ),
         ("providers.c", "headers and api_key both set authorization (leave one of them out)"),
     ]
     assert "test.yaml" in str(caught.value)

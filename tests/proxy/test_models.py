@@ -11,7 +11,7 @@ import pytest
 from heads import head
 
 from gateway.config import CircuitBreaker as BreakerSettings
-from gateway.config import Config, Model, Provider
+from gateway.config import Config, Model, Provider, Target
 from gateway.errors import ConnectError, Fault, GatewayError
 from gateway.providers import factory
 from gateway.proxy import models
@@ -74,7 +74,7 @@ class Upstream:
         self.abandoned = 0
 
     def acquire(self, user: Any, *, fresh: bool = False) -> Upstream | None:
-        if isinstance(self.answer, ConnectError):
+        if isinstance(self.answer, Exception):
             raise self.answer
         if self.answer is Fault.CONNECT:
             asyncio.get_running_loop().call_soon(user.on_not_connected, Fault.CONNECT, "refused")
@@ -121,7 +121,7 @@ class Scene:
 
     def __init__(
         self,
-        rules: Mapping[str, str | tuple[str, str]] = {},
+        rules: Mapping[str, str | tuple[str, str] | Model] = {},
         default: str | None = None,
         policies: Mapping[str, Policy] = {},
         **answers: object,
@@ -133,7 +133,9 @@ class Scene:
                 name: Provider(format="mock", circuit_breaker=BreakerSettings()) for name in self.upstreams
             },
             models={
-                name: Model(provider=rule)
+                name: rule
+                if isinstance(rule, Model)
+                else Model(provider=rule)
                 if isinstance(rule, str)
                 else Model(provider=rule[0], model=rule[1])
                 for name, rule in rules.items()
@@ -157,6 +159,8 @@ class Scene:
                 self.answer(client, name)
             for client in clients:
                 await client.answered()
+            # Whom nobody waits for is asked all the same.
+            await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
             return clients
 
         return asyncio.run(ask())
@@ -201,6 +205,13 @@ def test_a_model_that_no_name_leads_to_is_left_out() -> None:
 def test_a_model_behind_a_rule_that_renames_is_listed_with_its_provider() -> None:
     scene = Scene({"m": ("a", "other")}, a=listing("m", "other"))
     assert scene.names() == ["m", "a/m", "a/other"]
+
+
+def test_a_model_with_several_targets_is_that_of_each_of_them() -> None:
+    several = Model(targets=(Target(provider="a"), Target(provider="b", model="o-2")))
+    scene = Scene({"m": several, "x-*": several}, a=listing("m", "x-1", "y"), b=listing("m", "o-2", "x-2"))
+    assert scene.names() == ["m", "x-1", "a/y", "b/m", "b/o-2", "b/x-2"]
+    assert scene.ask(b"/x-3").answer["owned_by"] == "a"
 
 
 def test_a_model_that_is_configured_and_listed_stands_once() -> None:
@@ -261,8 +272,29 @@ def test_a_list_is_asked_for_once_in_a_while() -> None:
     scene.upstreams["a"].answer = listing("n")
     scene.now += FRESH_S - 0.001
     assert scene.names() == ["m"]
+    assert scene.times_asked() == {"a": 1, "b": 1}
     scene.now += 0.001
+    assert scene.names() == ["m"]  # nobody waits for the new one
+    assert scene.times_asked() == {"a": 2, "b": 2}
     assert scene.names() == ["n"]
+    assert scene.times_asked() == {"a": 2, "b": 2}
+
+
+def test_only_the_first_clients_wait_for_a_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "ANSWER_S", 0.01)
+    scene = Scene(a="silence", b=listing("o"))
+    assert scene.names() == ["b/o"]
+    monkeypatch.setattr(models, "ANSWER_S", 60.0)
+    scene.now += FRESH_S
+
+    async def ask() -> Client:
+        client = Client()
+        scene.answer(client)
+        await client.answered()
+        assert len(asyncio.all_tasks()) == 2  # this one, and the question that goes on without the client
+        return client
+
+    assert asyncio.run(ask()).ids() == ["b/o"]
     assert scene.times_asked() == {"a": 2, "b": 2}
 
 
@@ -309,7 +341,7 @@ def test_a_provider_whose_circuit_is_open_is_left_alone() -> None:
         b'{"data": [{"id": "\xff"}]}',
         b"[" * 100_000,
     ],
-    ids=repr,
+    ids=lambda answer: repr(answer)[:40],
 )
 def test_a_provider_that_gives_no_list_keeps_its_last_one(answer: object) -> None:
     scene = Scene(a=listing("m"), b=listing("o"))
@@ -337,6 +369,29 @@ def test_a_list_without_end_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None
     endless.upstreams["a"].divide_at = MAX_LIST + 1
     assert endless.names() == []
     assert endless.upstreams["a"].abandoned == 1
+
+
+# What must not go wrong.
+
+
+def test_a_defect_in_a_list_is_answered_and_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = Scene(a=listing("m"))
+    monkeypatch.setattr(scene.list._router, "route", lambda name: 1 // 0)
+    client = scene.ask()
+    assert (client.status, client.answer["error"]["code"]) == (500, "internal_error")
+    assert client.fields == b"x-request-id: req_1\r\n"
+    [record] = caplog.records
+    assert (record.message, record.levelname, record.where) == ("internal_error", "ERROR", "GET /v1/models")  # type: ignore[attr-defined]
+    assert record.exc_info is not None
+
+
+def test_a_defect_in_a_question_is_logged_and_the_others_answer(caplog: pytest.LogCaptureFixture) -> None:
+    scene = Scene(a=ZeroDivisionError(), b=listing("o"))
+    assert scene.names() == ["b/o"]
+    [record] = caplog.records
+    assert (record.message, record.provider) == ("internal_error", "a")  # type: ignore[attr-defined]
 
 
 def test_a_client_that_leaves_does_not_take_the_list_from_the_others() -> None:

@@ -187,7 +187,7 @@ def test_retries_without_a_backoff_are_refused() -> None:
 
 def test_reprs_tell_the_state() -> None:
     policy = WatchedPolicy("a", breaker=CircuitBreaker())
-    plan = Plan([policy], "m")
+    plan = Plan([policy], ["m"])
     assert repr(plan) == "<Plan at a, 0 retries>"
     assert repr(policy).startswith("<Policy a max_retries=0 breaker=<CircuitBreaker closed")
     assert repr(Send(1, 2.5, "timeout")) == "Send(1, delay_s=2.5, reason='timeout')"

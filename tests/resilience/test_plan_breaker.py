@@ -251,7 +251,7 @@ def test_a_retry_waits_in_vain_where_another_took_the_only_probe() -> None:
     scene = half_open(retries=1)
     plan = probing(scene)
     step = plan.after(status(429, 2.0), scene.now, 0.0)
-    Plan(scene.chain, "another model").first(scene.now + 1.0)
+    Plan(scene.chain, ["another model"] * len(scene.chain)).first(scene.now + 1.0)
     assert scene.go_on(plan, step, [status(200)]) == ["+2s", "b", "deliver success"]
 
 

@@ -90,7 +90,7 @@ class Permits(RuleBasedStateMachine):
 
     @rule(target=requests, model=st.sampled_from("mn"), total_s=st.sampled_from([0.5, 8.0, 1e9]))
     def request(self, model: str, total_s: float) -> Request:
-        plan = Plan(self.chain, model, self.now + total_s)
+        plan = Plan(self.chain, [model] * len(self.chain), self.now + total_s)
         request = Request(plan, plan.first(self.now))
         self.alive.append(request)
         return request

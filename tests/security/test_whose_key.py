@@ -19,6 +19,7 @@ PATHS = {
     "/v1/messages": "application/json",
     "/v1/anything/else": "application/json",
 }
+CHAT = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 9}
 THEIRS = [CLIENT_KEY, *(value.rpartition(" ")[2].rpartition("=")[2] for value in BESIDE.values())]
 
 
@@ -43,7 +44,7 @@ def test_each_provider_gets_its_own_key_and_nobody_elses(carrier: str) -> None:
             if carrier == "x-api-key" and path != "/v1/messages":
                 continue
             fields = {**BESIDE, carrier: key, "content-type": kind}
-            ask(gateway.port, f"POST {path}", fields, json.dumps({"model": model}).encode())
+            ask(gateway.port, f"POST {path}", fields, json.dumps({"model": model, **CHAT}).encode())
     assert a.requests_seen
     assert b.requests_seen
     for request in a.requests:

@@ -90,7 +90,7 @@ class Scene:
 
     def plan(self, *, model: str = "m", total_s: float = float("inf")) -> Plan:
         """The plan of a new request that has `total_s` seconds."""
-        return Plan(self.chain, model, self.now + total_s)
+        return Plan(self.chain, [model] * len(self.chain), self.now + total_s)
 
     def perform(
         self, *results: Result, model: str = "m", total_s: float = float("inf"), sample: float = 0.5

@@ -1,0 +1,1 @@
+"""Doubles of providers: servers that check requests and answer as the real APIs do, by a script."""
