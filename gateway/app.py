@@ -36,6 +36,7 @@ from gateway.resilience.plan import Policy
 from gateway.resilience.retry import Cooldowns
 from gateway.routing.model_router import ModelRouter
 from gateway.server import listener
+from gateway.server.activation import Inherited, inherited
 from gateway.server.listener import Listener
 from gateway.server.site import Page, Site
 from gateway.server.sockets import Sockets
@@ -56,17 +57,18 @@ def run(config: schema.Config, source: str, load: Load) -> int:
 
     Raises ConfigError and ListenError before anything runs.
     """
+    given = inherited(os.environ)
     if config.server.workers > 1:
-        return _run_family(config, source, load)
-    app = App(config, source, load)
+        return _run_family(config, source, load, given)
+    app = App(config, source, load, sockets=Sockets.bind(config.server, inherited=given))
     uvloop.run(worker.serve(app))
     return 0
 
 
-def _run_family(config: schema.Config, source: str, load: Load) -> int:
+def _run_family(config: schema.Config, source: str, load: Load, given: Inherited) -> int:
     check(config, source)
-    family = Sockets.bind(config.server)
-    if config.server.unix is None:
+    family = Sockets.bind(config.server, inherited=given)
+    if not family.shared:
         # Bound without sharing first, or a second family would take half of the first one's requests.
         family.close()
         family = Sockets.bind(config.server, reuse_port=True)

@@ -18,7 +18,7 @@ except ImportError as error:  # a build is required that is not there
 
 from gateway import __version__, app
 from gateway.app import SPEEDUPS
-from gateway.config import ConfigError, Found, find_config, importers, schema
+from gateway.config import ConfigError, Found, cpus, find_config, importers, schema
 from gateway.config.importers import FORMATS
 from gateway.config.json_schema import json_schema
 from gateway.observe import log
@@ -134,7 +134,7 @@ def _port(text: str) -> int:
 
 def _workers(text: str) -> int:
     if text == "auto":
-        return len(os.sched_getaffinity(0))
+        return cpus.usable()
     return _whole(text, 1, 1024, "a number of workers (use 1 to 1024, or auto)")
 
 

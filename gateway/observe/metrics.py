@@ -103,16 +103,13 @@ class Tally(Protocol):
     """Adds to slots (see `gateway._speedups.tally`)."""
 
     def add(self, slot: int, amount: float) -> None: ...
+    def tokens(
+        self, slots: list[int], of_input: float, of_output: float, cached: float, reasoning: float
+    ) -> None: ...
     def started(self) -> None: ...
     def ended(self) -> None: ...
-    def took(
-        self,
-        requests: int,
-        duration: int,
-        first_byte: int,
-        duration_s: float,
-        first_byte_s: float,
-        own_s: float,
+    def finished(
+        self, slots: tuple[int, int, int, int], duration_s: float, first_byte_s: float, own_s: float
     ) -> None: ...
 
 
@@ -142,18 +139,12 @@ class Observed(Protocol):
     def first_byte_s(self) -> float: ...
 
 
-class _RequestSlots(NamedTuple):
-    requests: int
-    duration: int
-    first_byte: int
-
-
 class Metrics:
     """Counts in `slab`, in the row that is this worker's by now, by means of a tally."""
 
     def __init__(self, slab: Slab, tally: Tallies) -> None:
         self.slab = slab
-        self._requests: dict[tuple[str, str, int], _RequestSlots] = {}
+        self._requests: dict[tuple[str, str, int, str | None], tuple[int, int, int, int]] = {}
         self._attempts: dict[tuple[str, str], int] = {}
         self._tokens: dict[tuple[str, str], list[int]] = {}
         overhead = slab.slots("gateway_overhead_seconds", (), len(OVERHEAD_BUCKETS) + 2)
@@ -165,22 +156,26 @@ class Metrics:
         self.request_started = self._tally.started
 
     def request_finished(
-        self, provider: str, model: str, request: Observed, received_s: float, now: float
+        self,
+        provider: str,
+        model: str,
+        request: Observed,
+        received_s: float,
+        now: float,
+        outcome: str | None = None,
     ) -> None:
-        """A request has its answer, or its client has left."""
-        self._tally.ended()
-        key = (provider, model, request.status)
-        slots = self._requests.get(key)
+        """A request has its answer, or its client has left; `outcome` is of an attempt not yet counted."""
+        key = (provider, model, request.status, outcome)
+        slots = self._requests.get(key) or self._request_slots(*key)
         if slots is None:
-            slots = self._request_slots(key)
-            if slots is None:
-                return
+            self._tally.ended()
+            return
         first_byte_s = request.first_byte_s
         own_s = 0.0
         if first_byte_s:
             first_byte_s -= received_s
             own_s = max(0.0, first_byte_s - request.upstream_s - request.waited_s)
-        self._tally.took(*slots, now - received_s, first_byte_s, own_s)
+        self._tally.finished(slots, now - received_s, first_byte_s, own_s)
 
     def attempt(self, provider: str, outcome: str) -> None:
         """An attempt at `provider` ended as success, failure or neutral."""
@@ -200,9 +195,7 @@ class Metrics:
             if slots is None:
                 return
             self._tokens[provider, model] = slots
-        for slot, amount in zip(slots, tokens, strict=True):
-            if amount:
-                self._tally.add(slot, amount)
+        self._tally.tokens(slots, *tokens)
         if price is not None:
             self.count("gateway_cost_usd", provider, model, amount=price.cost(tokens))
 
@@ -237,17 +230,23 @@ class Metrics:
         self._tally.add(self._dropped, 1.0)
         return None
 
-    def _request_slots(self, key: tuple[str, str, int]) -> _RequestSlots | None:
-        provider, model, status = key
+    def _request_slots(
+        self, provider: str, model: str, status: int, outcome: str | None
+    ) -> tuple[int, int, int, int] | None:
         count = len(LATENCY_BUCKETS) + 2
-        slots = self._slots(
+        wanted = [
             ("gateway_requests", (provider, model, str(status)), 1),
             ("gateway_request_duration_seconds", (provider, model), count),
             ("gateway_time_to_first_byte_seconds", (provider, model), count),
-        )
+        ]
+        if outcome is not None:
+            wanted.append(("gateway_upstream_attempts", (provider, outcome), 1))
+        slots = self._slots(*wanted)
         if slots is None:
             return None
-        found = self._requests[key] = _RequestSlots(*slots)
+        requests, duration, first_byte = slots[:3]
+        found = requests, duration, first_byte, slots[3] if outcome is not None else -1
+        self._requests[provider, model, status, outcome] = found
         return found
 
 

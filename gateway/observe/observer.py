@@ -50,24 +50,23 @@ class Observer:
     def started(self, request: Traced) -> Trace | None:
         """A request begins to be answered; the result is the trace that it belongs to."""
         self._metrics.request_started()
-        if request.traceparent is None and not self.tracer.exports:
+        if not self.tracer.exports and request.traceparent is None:
             return None
         return self.tracer.begin(request)
 
     def finished(self, exchange: Finished, now: float) -> None:
         """A request has its answer, or its client has left."""
         provider = exchange.provider.name
-        outcome = exchange.outcome
-        if outcome is not None:
-            self._metrics.attempt(provider, outcome)
-        self._metrics.request_finished(
-            provider, exchange.route.label, exchange, exchange.request.received_s, now
+        label = exchange.route.label
+        metrics = self._metrics
+        metrics.request_finished(
+            provider, label, exchange, exchange.request.received_s, now, exchange.outcome
         )
         tokens = exchange.tokens
         if tokens is not None:
-            route = exchange.route
-            price = self.prices.get(exchange.model) or self.prices.get(route.label)
-            self._metrics.tokens(provider, route.label, tokens, price)
+            prices = self.prices
+            price = (prices.get(exchange.model) or prices.get(label)) if prices else None
+            metrics.tokens(provider, label, tokens, price)
         if exchange.trace is not None:
             exchange.trace.answered(exchange, now)
         if self.log.access or exchange.status == events.CLIENT_LEFT:

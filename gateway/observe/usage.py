@@ -48,8 +48,26 @@ class _OutputDetails(msgspec.Struct):
 
 
 class _Usage(msgspec.Struct):
+    """That of chat completions, completions and embeddings, or at least nothing else than it."""
+
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    prompt_tokens_details: _InputDetails | None = None
+    completion_tokens_details: _OutputDetails | None = None
+
+    def tokens(self) -> Tokens:
+        inputs, outputs = self.prompt_tokens_details, self.completion_tokens_details
+        return Tokens(
+            self.prompt_tokens or 0,
+            self.completion_tokens or 0,
+            (inputs and inputs.cached_tokens) or 0,
+            (outputs and outputs.reasoning_tokens) or 0,
+        )
+
+
+class _OtherUsage(msgspec.Struct):
+    """That of the Responses API, of the Messages API and of Gemini's."""
+
     input_tokens: int | None = None
     output_tokens: int | None = None
     cache_read_input_tokens: int | None = None
@@ -58,21 +76,18 @@ class _Usage(msgspec.Struct):
     gemini_output: int | None = msgspec.field(default=None, name="candidatesTokenCount")
     gemini_thoughts: int | None = msgspec.field(default=None, name="thoughtsTokenCount")
     gemini_cached: int | None = msgspec.field(default=None, name="cachedContentTokenCount")
-    prompt_tokens_details: _InputDetails | None = None
     input_tokens_details: _InputDetails | None = None
-    completion_tokens_details: _OutputDetails | None = None
     output_tokens_details: _OutputDetails | None = None
 
     def tokens(self) -> Tokens:
-        inputs = self.prompt_tokens_details or self.input_tokens_details
-        outputs = self.completion_tokens_details or self.output_tokens_details
+        inputs, outputs = self.input_tokens_details, self.output_tokens_details
         # Anthropic's and Gemini's numbers leave out what the others count in: cached input, and thoughts.
         read = self.cache_read_input_tokens or 0
         outside = read + (self.cache_creation_input_tokens or 0)
         thoughts = self.gemini_thoughts or 0
         return Tokens(
-            (self.prompt_tokens or self.input_tokens or self.gemini_input or 0) + outside,
-            (self.completion_tokens or self.output_tokens or self.gemini_output or 0) + thoughts,
+            (self.input_tokens or self.gemini_input or 0) + outside,
+            (self.output_tokens or self.gemini_output or 0) + thoughts,
             (inputs and inputs.cached_tokens) or read or self.gemini_cached or 0,
             (outputs and outputs.reasoning_tokens) or thoughts,
         )
@@ -80,22 +95,31 @@ class _Usage(msgspec.Struct):
 
 class _Answer(msgspec.Struct):
     usage: _Usage | None = None
-    usage_metadata: _Usage | None = msgspec.field(default=None, name="usageMetadata")
+
+
+class _OtherAnswer(msgspec.Struct):
+    usage: _OtherUsage | None = None
+    usage_metadata: _OtherUsage | None = msgspec.field(default=None, name="usageMetadata")
 
 
 _decode: Final = msgspec.json.Decoder(_Answer).decode
+_decode_other: Final = msgspec.json.Decoder(_OtherAnswer).decode
 _decode_usage: Final = msgspec.json.Decoder(_Usage).decode
+_decode_other_usage: Final = msgspec.json.Decoder(_OtherUsage).decode
 
 
 def of_body(body: bytes) -> Tokens | None:
     """The usage in a whole JSON body."""
     try:
         # Decoding skips what is not asked for, and costs less than to search the text for a mark first.
-        answer = _decode(body)
+        usage = _decode(body).usage
+        if usage is not None and usage.prompt_tokens is not None:
+            return usage.tokens()
+        answer = _decode_other(body)
     except _UNREADABLE:
         return None
-    usage = answer.usage or answer.usage_metadata
-    return None if usage is None else usage.tokens()
+    other = answer.usage or answer.usage_metadata
+    return None if other is None else other.tokens()
 
 
 def of_text(text: bytes) -> Tokens | None:
@@ -109,7 +133,8 @@ def of_text(text: bytes) -> Tokens | None:
     else:
         return None
     try:
-        return _decode_usage(found[1]).tokens()
+        usage = _decode_usage(found[1])
+        return (_decode_other_usage(found[1]) if usage.prompt_tokens is None else usage).tokens()
     except _UNREADABLE:
         return None
 

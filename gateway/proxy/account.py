@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING
 from gateway.proxy import answers
 from gateway.proxy.masking import masked
 from gateway.resilience.outcome import OUTCOMES
-from gateway.resilience.plan import Plan
 
 if TYPE_CHECKING:
     from gateway.observe.tracing import Trace
     from gateway.observe.usage import Tokens
+    from gateway.providers.base import Provider
     from gateway.proxy.ports import Request, ResponseHead
     from gateway.proxy.response import Response
     from gateway.proxy.service import Service
+    from gateway.resilience.plan import Plan
     from gateway.routing.model_router import Route
 
 
 class Account:
-    """The account of `request` on its way along `route`.
+    """The account of `request` on its way along `route`; whoever sends it keeps it.
 
     `provider` is who is asked now or was asked last, `attempts` how often somebody was. `status` is that of
     the answer, 499 where the client left. In seconds: `upstream_s` is the wait for providers, `waited_s` that
@@ -46,24 +47,23 @@ class Account:
         "waited_s",
     )
 
-    def __init__(self, service: Service, request: Request, route: Route, trace: Trace | None) -> None:
-        self._service = service
-        self._plan = Plan(route.policies, route.models)
-        self._at = 0
-        self._request_id: bytes | None = None
-        self._told = True
-        self._tokens: Tokens | None = None
-        self._head: ResponseHead | None = None
-        self._response: Response | None = None
-        self.request = request
-        self.route = route
-        self.provider = route.chain[0]
-        self.attempts = 0
-        self.status = 0
-        self.upstream_s = 0.0
-        self.waited_s = 0.0
-        self.first_byte_s = 0.0
-        self.trace = trace
+    _plan: Plan
+    _head: ResponseHead | None
+    _request_id: bytes | None
+    _response: Response | None
+    _service: Service
+    _tokens: Tokens | None
+    _told: bool
+    _at: int
+    attempts: int
+    first_byte_s: float
+    provider: Provider
+    request: Request
+    route: Route
+    status: int
+    trace: Trace | None
+    upstream_s: float
+    waited_s: float
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.request!r} at {self.provider.name}, attempt {self.attempts}>"
@@ -102,7 +102,7 @@ class Account:
         """The header lines of the gateway's own; `has_id` says that the provider's have a request id."""
         upstream_s = self.upstream_s
         gateway_s = now - self.request.received_s - upstream_s - self.waited_s
-        request_id = None if has_id else self.request_id
+        request_id = None if has_id else self._request_id or self.request_id
         return answers.own_fields(
             self.provider.name_field, self.attempts, gateway_s, upstream_s, self.waited_s, request_id
         )

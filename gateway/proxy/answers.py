@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.errors import TIMEOUT, UNAVAILABLE, UPSTREAM, Fault, GatewayError
+from gateway.errors import SERVER, TIMEOUT, UNAVAILABLE, UPSTREAM, Fault, GatewayError
 
 if TYPE_CHECKING:
     from gateway.providers.base import Provider
@@ -31,6 +31,12 @@ def fault_error(fault: Fault, detail: str, provider: Provider, first: Provider) 
         message = f"Provider '{name}' is used to capacity: {detail} (providers.{name}.pool)."
         return GatewayError(503, UNAVAILABLE, "overloaded", message, retry_after_s=1.0)
     return GatewayError(502, UPSTREAM, f"upstream_{fault.value}", f"Provider '{name}' failed: {detail}.")
+
+
+def internal_error() -> GatewayError:
+    """The answer where the gateway itself failed."""
+    message = "The gateway could not handle the answer; its log says why."
+    return GatewayError(500, SERVER, "internal_error", message)
 
 
 def shutting_down() -> GatewayError:
@@ -70,8 +76,10 @@ def own_fields(
     delays between attempts; in `server-timing` they stand in milliseconds. `request_id` is for an answer
     that has none of the provider's.
     """
-    gateway = _milliseconds(gateway_s)
-    upstream = _milliseconds(upstream_s)
+    us = int(gateway_s * 1e6)
+    gateway = _MILLISECONDS[us] if 0 <= us < 2048 else _milliseconds(gateway_s)
+    us = int(upstream_s * 1e6)
+    upstream = _MILLISECONDS[us] if 0 <= us < 2048 else _milliseconds(upstream_s)
     if request_id is not None and not waited_s:
         return b"%b%d\r\nserver-timing: gateway;dur=%b, upstream;dur=%b\r\nx-request-id: %b\r\n" % (
             name_field,
@@ -90,5 +98,4 @@ def own_fields(
 
 
 def _milliseconds(seconds: float) -> bytes:
-    us = int(seconds * 1e6)
-    return _MILLISECONDS[us] if 0 <= us < 2048 else b"%.3f" % max(0.0, seconds * 1e3)
+    return b"%.3f" % max(0.0, seconds * 1e3)

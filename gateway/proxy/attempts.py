@@ -55,7 +55,24 @@ class Attempts(Account, ABC):
         asked: str,
         trace: Trace | None = None,
     ) -> None:
-        super().__init__(service, request, route, trace)
+        # All of the account too, and in one place: this runs for every request.
+        self._service = service
+        self._plan = Plan(route.policies, route.models)
+        self._at = 0
+        self._request_id = None
+        self._told = True
+        self._tokens = None
+        self._head = None
+        self._response = None
+        self.request = request
+        self.route = route
+        self.provider = route.chain[0]
+        self.attempts = 0
+        self.status = 0
+        self.upstream_s = 0.0
+        self.waited_s = 0.0
+        self.first_byte_s = 0.0
+        self.trace = trace
         self._pools = service.pools
         self._client = client
         self._asked = asked
@@ -132,8 +149,9 @@ class Attempts(Account, ABC):
         self._fresh = fresh
         self._head = None
         self._response = None
+        provider = self.provider
         try:
-            connection = self._pools[self.provider.name].acquire(self, fresh)
+            connection = self._pools[provider.name].acquire(self, fresh)
         except ConnectError as error:
             self._failed(error.fault, str(error))
             return
@@ -145,10 +163,12 @@ class Attempts(Account, ABC):
     def _transmit(self, connection: Connection, now: float) -> None:
         self._connection = connection
         provider = self.provider
+        sending = self._sending
         head: Inbound
-        head, body, lines = self.request.head, self.request.body, b""
-        if self._sending is not None:
-            head, body, lines = self._sending.head, self._sending.body, self._sending.lines
+        if sending is None:
+            head, body, lines = self.request.head, self.request.body, b""
+        else:
+            head, body, lines = sending.head, sending.body, sending.lines
         if self.trace is not None:
             lines += self.trace.lines
         connection.send(
@@ -224,6 +244,10 @@ class Attempts(Account, ABC):
     @abstractmethod
     def on_head(self, head: ResponseHead) -> None:
         """The response begins."""
+
+    @abstractmethod
+    def on_whole(self, head: ResponseHead, body: bytes) -> None:
+        """The whole response at once."""
 
     @abstractmethod
     def on_body(self, data: bytes, complete: bool) -> None:

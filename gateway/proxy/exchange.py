@@ -11,10 +11,12 @@ A chain of plain callbacks; the plan decides, the exchange performs. The states:
 
 from __future__ import annotations
 
+import logging
+import sys
 from typing import TYPE_CHECKING
 
 from gateway.errors import Fault, GatewayError
-from gateway.observe import usage
+from gateway.observe import log, usage
 from gateway.providers.translation import TranslationError
 from gateway.proxy import answers
 from gateway.proxy.attempts import Attempts
@@ -40,31 +42,32 @@ class Exchange(Attempts):
         """The response begins."""
         self._head = head
 
+    def on_whole(self, head: ResponseHead, body: bytes) -> None:
+        """The whole response at once."""
+        self._head = head
+        outline = head.passed_as
+        if self._sending is not None or type(outline) is not Outline or not outline.is_plain:
+            self.on_body(body, True)
+            return
+        self._connection = None
+        try:
+            self._pass_on(head, outline, body)
+        except Exception:
+            self._crashed()
+
     def on_body(self, data: bytes, complete: bool) -> None:
         """Body bytes of one read, and whether they are the last."""
-        response = self._response
         if complete:
             self._connection = None
-        if response is None:
-            head = self._head
-            assert head is not None
-            outline = head.passed_as
-            if type(outline) is not Outline:
-                outline = Outline.of(head, self.provider.secrets)
-            bodiless = self.request.head.method == b"HEAD"
-            if complete and outline.is_plain and not bodiless and self._sending is None:
-                self._pass_on(head, outline, data)
-                return
-            translated = self._sending is not None and self._sending.translator is not None
-            response = self._response = Response(
-                head, self.provider.secrets, bodiless=bodiless, translated=translated
-            )
-        if not self._committed:
-            self._hold(response, data, complete)
-            return
-        if response.is_watched:
-            response.watch(data)
         try:
+            response = self._response or self._begun(data, complete)
+            if response is None:
+                return
+            if not self._committed:
+                self._hold(response, data, complete)
+                return
+            if response.is_watched:
+                response.watch(data)
             if complete:
                 self._end(response, data)
             elif data:
@@ -72,10 +75,26 @@ class Exchange(Attempts):
         except TranslationError as error:
             self._give_up_connection()
             self._break(Fault.PROTOCOL, str(error))
+        except Exception:
+            self._crashed()
+
+    def _begun(self, data: bytes, complete: bool) -> Response | None:
+        """The response whose first bytes these are; None where they were all there was to do."""
+        head = self._head
+        assert head is not None
+        outline = Outline.of(head, self.provider.secrets)
+        bodiless = self.request.head.method == b"HEAD"
+        if complete and outline.is_plain and not bodiless and self._sending is None:
+            self._pass_on(head, outline, data)
+            return None
+        translated = self._sending is not None and self._sending.translator is not None
+        self._response = Response(head, self.provider.secrets, bodiless=bodiless, translated=translated)
+        return self._response
 
     def _pass_on(self, head: ResponseHead, outline: Outline, data: bytes) -> None:
         """Deliver a whole success of which nothing had come before: what nearly every request comes to."""
-        now = self._service.clock()
+        service = self._service
+        now = service.clock()
         self.upstream_s += now - self._sent_s
         self.status = head.status
         self.first_byte_s = now
@@ -88,7 +107,7 @@ class Exchange(Attempts):
         if self._target is not None:
             self._target.answered(now - self._sent_s, now)
             self._leave_target(False, now)
-        self._service.observer.finished(self, now)
+        service.observer.finished(self, now)
         self._client.respond(head.status, fields, data)
 
     def _hold(self, response: Response, data: bytes, complete: bool) -> None:
@@ -231,6 +250,20 @@ class Exchange(Attempts):
         self.status = error.status
         self._finish(True, now)
         self._client.refuse(error, [self.own_fields(now, False)])
+
+    def _crashed(self) -> None:
+        """The exception that is being handled is a defect of ours: the client is not left waiting for it."""
+        path = self.request.head.path.decode("latin-1")
+        log.tell(logging.ERROR, "internal_error", sys.exception(), where="answer", path=path)
+        now = self._service.clock()
+        self._stop_timer()
+        self._give_up_connection()
+        self._plan.release(now)
+        self._leave_target(False, now)
+        if self._committed:
+            self._client.cut()
+        else:
+            self._client.refuse(answers.internal_error(), [self.own_fields(now, False)])
 
     # -- the client
 

@@ -212,6 +212,10 @@ class _Fetch:
     def on_head(self, head: ResponseHead) -> None:
         self._status = head.status
 
+    def on_whole(self, head: ResponseHead, body: bytes) -> None:
+        self.on_head(head)
+        self.on_body(body, True)
+
     def on_body(self, data: bytes, complete: bool) -> None:
         self._body += data
         if complete:

@@ -87,17 +87,25 @@ class Service:
         """Answer `request`, at once or later."""
         head = request.head
         path = head.path
-        if path not in STRICT_PATHS and _MODELS(path) and head.method in (b"GET", b"HEAD"):
+        if path not in STRICT_PATHS and head.method in (b"GET", b"HEAD") and _MODELS(path):
             fields = functools.partial(self.own_fields, request.request_id, request.received_s)
             return self._models.answer(path[11:], client, fields)
+        observer = self.observer
         try:
-            route, asked = self._route(request)
+            model = None
+            if request.body or (path in STRICT_PATHS and head.method == b"POST"):
+                model = model_of(path, head.content_type, request.body)
+            route = self.router.nameless() if model is None else self.router.route(model)
+            if route is None:
+                raise model_not_found(model or "")
         except GatewayError as error:
             request_id = request.request_id or self.new_request_id()
-            self.observer.refused(request, request_id, error.status, error.code or error.kind, self.clock())
+            observer.refused(request, request_id, error.status, error.code or error.kind, self.clock())
             client.refuse(error, [self.own_fields(request_id, request.received_s)])
             return None
-        exchange = Exchange(self, request, client, route, asked, self.observer.started(request))
+        if route.group is not None:
+            route = self.chosen(route.group, request, self.clock())
+        exchange = Exchange(self, request, client, route, model or "", observer.started(request))
         exchange.start()
         return exchange
 
@@ -123,18 +131,3 @@ class Service:
         """The way of `request` to one of the targets of a model."""
         session = group.session(request.head.fields, lambda: user_of(request.body))
         return group.choose(now, self.sample(), session)
-
-    def _route(self, request: Request) -> tuple[Route, str]:
-        """The route, and the name by which the client calls the model, empty where it names none."""
-        head, body = request.head, request.body
-        if not body and not (head.path in STRICT_PATHS and head.method == b"POST"):
-            return self.router.nameless(), ""
-        model = model_of(head.path, head.content_type, body)
-        if model is None:
-            return self.router.nameless(), ""
-        route = self.router.route(model)
-        if route is None:
-            raise model_not_found(model)
-        if route.group is not None:
-            route = self.chosen(route.group, request, self.clock())
-        return route, model

@@ -296,11 +296,12 @@ class ClientConnection(asyncio.Protocol):
         self._request = None
         self._active = None
         self._site.buffered -= len(request.body)
+        reader = self._reader
         if self._closes or self._site.draining:
             self._end_reading()
         now = self._clock()
         self.deadline_s = now + self._site.timeouts.keepalive
-        if self._early or not self._reader.idle:
+        if self._early or reader.request is not None or reader.ready or reader.ended:
             self._advance(now)
 
     def _end_reading(self) -> None:
@@ -330,6 +331,11 @@ class ClientConnection(asyncio.Protocol):
         asked = request.head
         if asked.origin is not None:
             fields += self._site.cors_fields(asked.origin)
+        elif len(body) < writer.USUAL and asked.method == b"POST" and not self._closes and status < 204:
+            # What nearly every answer is.
+            self._transport.write(writer.usual(status, fields, body))
+            self._done()
+            return
         if status in _BODILESS:
             head = writer.bare(status, fields, not self._closes)
             body = b""

@@ -97,11 +97,6 @@ class RequestReader:
         """The head of the request being read is complete."""
         return not self._in_head
 
-    @property
-    def idle(self) -> bool:
-        """Nothing was read that is still to be answered, and more may be read."""
-        return self.request is None and not self.ready and not self.ended
-
     def feed(self, data: bytes) -> None:
         """Take bytes in. After `ended` they are thrown away."""
         if self.ended:

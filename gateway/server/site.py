@@ -190,6 +190,8 @@ class Site:
         OPTIONS goes to no provider: which origins and methods may be used is the gateway's to say, and it is
         what `Max-Forwards: 0` asks for (RFC 9110 section 7.6.2).
         """
+        if request.head.method == b"POST" and self._data is not None:
+            return self._data(request, client)  # no page takes one
         page = self._pages.get(request.path)
         if page is not None:
             return page.handler(request, client)

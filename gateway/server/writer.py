@@ -23,6 +23,15 @@ _LENGTHS_CLOSE: Final = [
 ]
 
 
+USUAL: Final = len(_LENGTHS)
+"""Bodies shorter than this have a ready Content-Length."""
+
+
+def usual(status: int, fields: list[bytes], body: bytes) -> bytes:
+    """A whole answer with a body of fewer than USUAL bytes, on a connection that stays open."""
+    return b"".join((_STATUS_LINES[status], *fields, _LENGTHS[len(body)], body))
+
+
 def status_line(status: int) -> bytes:
     """The status line, with the registered reason phrase or none."""
     return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status

@@ -17,7 +17,7 @@ from gateway.config.schema import Pool as PoolSettings
 from gateway.config.schema import UpstreamTimeouts
 from gateway.errors import ConnectError, Fault
 from gateway.upstream.dial import Dialler
-from gateway.upstream.protocol import Connection, User
+from gateway.upstream.protocol import NEVER, Connection, User
 from gateway.upstream.response import ResponseHead
 
 _MAX_TICK_S: Final = 0.1
@@ -164,7 +164,7 @@ class Pool:
         elif self._retired:
             connection.close()
         else:
-            connection.idle_since_s = self._clock()
+            connection.idle_since_s = NEVER  # until the sweep sees it: nobody reads a clock for it
             self._unused.append(connection)
 
     def lost(self, connection: Connection) -> None:

@@ -35,6 +35,9 @@ class User(Protocol):
     def on_head(self, head: ResponseHead) -> None:
         """The final response's head is there."""
 
+    def on_whole(self, head: ResponseHead, body: bytes) -> None:
+        """A whole response at once, of a kind that is known; the connection is given back."""
+
     def on_body(self, data: bytes, complete: bool) -> None:
         """Body bytes of one read, maybe none; `complete` with the last, and the connection is given back."""
 
@@ -177,7 +180,12 @@ class Connection(asyncio.Protocol):
             if known is not None and not self._bodiless:
                 body = known[0].body_of(data)
                 if body is not None:
-                    self._pass_known(user, known[1], body)
+                    self._user = None
+                    if self.transport.get_write_buffer_size():
+                        self._close()
+                    else:
+                        self._pool.release(self)
+                    user.on_whole(known[1], body)
                     return
         size = len(data)
         failure = ""
@@ -228,6 +236,7 @@ class Connection(asyncio.Protocol):
         """Enforce the times that are over at `now`: `idle_s` between reads, `pooled_s` without a user."""
         user = self._user
         if user is None:
+            self.idle_since_s = min(self.idle_since_s, now)
             if now - self.idle_since_s >= pooled_s:
                 self._close()
         elif self.progress and self._delivered_head and now < self.limit_s:
@@ -245,16 +254,6 @@ class Connection(asyncio.Protocol):
         self._close()
 
     # -- inside
-
-    def _pass_known(self, user: User, head: ResponseHead, body: bytes) -> None:
-        """Tell `user` of a response that came whole, with a head that came before."""
-        self._user = None
-        if self.transport.get_write_buffer_size():
-            self._close()
-        else:
-            self._pool.release(self)
-        user.on_head(head)
-        user.on_body(body, True)
 
     def _remember(self, data: bytes, head: ResponseHead) -> None:
         """The response `data` came whole: recognize others with the same head."""

@@ -226,10 +226,8 @@ def told_fields(path: Path) -> dict[str, int]:
     """The names of the fields that a source gives to `tell` or `_tell`, with their lines."""
     found: dict[str, int] = {}
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call):
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if name in ("tell", "_tell"):
-                found |= {keyword.arg: node.lineno for keyword in node.keywords if keyword.arg is not None}
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("tell", "log.tell", "self._tell"):
+            found |= {keyword.arg: node.lineno for keyword in node.keywords if keyword.arg is not None}
     return found
 
 
@@ -237,6 +235,8 @@ def test_no_event_has_a_field_that_logging_or_a_line_has_already() -> None:
     # logging raises KeyError for the first, and the second would be overwritten.
     taken = set(vars(logging.makeLogRecord({}))) | {"message", "asctime"} | RESERVED
     sources = sorted(Path(gateway.__file__).parent.rglob("*.py"))
+    # What a format tells its client is no log event.
+    sources = [source for source in sources if "dialects" not in source.parts]
     told = {path: told_fields(path) for path in sources}
     assert sum(map(len, told.values())) > 20, "the search finds no events any more"
     clashes = [

@@ -178,7 +178,7 @@ def test_the_double_answers_the_sdk() -> None:
             deltas = [choice.delta.content or "" async for event in events for choice in event.choices]
             vectors = await azure.embeddings.create(model="my-embedding", input="a", encoding_format="float")
             await azure.files.list()
-        return plain.choices[0].message.content, " ".join(deltas).strip(), vectors.data[0].embedding
+        return plain.choices[0].message.content, "".join(deltas), vectors.data[0].embedding
 
     assert with_double(ask) == ("Hello from Azure.", "Hello from Azure.", [0.5, -1.0])
 

@@ -171,7 +171,7 @@ from gateway.{{module}} import {{name}}
 @pytest.mark.parametrize(
     ("module", "name", "method", "path"),
     [
-        ("proxy.service", "Service", "_route", "POST /v1/chat/completions"),
+        ("proxy.service", "Service", "handle", "POST /v1/chat/completions"),
         ("proxy.exchange", "Exchange", "start", "POST /v1/chat/completions"),
         ("providers.base", "Provider", "head", "POST /v1/chat/completions"),
         ("proxy.exchange", "Exchange", "on_head", "POST /v1/chat/completions"),

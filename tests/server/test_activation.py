@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,8 +14,8 @@ from gateway.server.activation import NOTHING, inherited
 from gateway.server.listener import ListenError
 
 PID = 4242
-FIRST = 300
-"""Where the descriptors begin here: 3 belongs to somebody else in a test."""
+FIRST = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], 4096) - 16
+"""Where the descriptors begin here: lower ones may belong to somebody else in a test."""
 
 Pass = Callable[[socket.socket], int]
 

@@ -61,6 +61,10 @@ class FakeUser:
         self.told.append("head")
         self.head = head
 
+    def on_whole(self, head: ResponseHead, body: bytes) -> None:
+        self.on_head(head)
+        self.on_body(body, True)
+
     def on_body(self, data: bytes, complete: bool) -> None:
         assert self.head is not None
         assert data or complete

@@ -1,15 +1,19 @@
 """A double of Azure OpenAI: both surfaces of a resource, with deployments of its own names.
 
 `/openai/deployments/{deployment}/…?api-version=…` and `/openai/…?api-version=…`, and `/openai/v1/…`. It takes
-its key as `api-key` or a Microsoft Entra token as a Bearer token, and nothing else.
+its key as `api-key` or a Microsoft Entra token as a Bearer token, and nothing else. What a model says is that
+of the double of chat completions, with the results of the content filters besides.
 Source: https://learn.microsoft.com/azure/ai-services/openai/reference
 """
 
 from __future__ import annotations
 
 import json
+from collections import deque
 from typing import Any, Final
 
+from doubles import chat
+from doubles.chat_rules import RequestError, checked
 from doubles.serving import Double, Reply, Request
 
 KEY: Final = "a-key-of-the-azure-double"
@@ -22,11 +26,12 @@ _USAGE: Final = {"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14}
 
 
 class AzureDouble(Double):
-    """The server; what a model says is `reply`."""
+    """The server; `script` is what its models say next, in turn, and then `reply`."""
 
     def __init__(self, reply: str = "Hello from Azure.") -> None:
         super().__init__()
-        self.reply = reply
+        self.script: deque[chat.Reply] = deque()
+        self.reply = chat.Reply(text=reply)
 
     def answer(self, request: Request) -> Reply:
         bearer = request.fields.get("authorization") == f"Bearer {TOKEN}"
@@ -65,39 +70,30 @@ class AzureDouble(Double):
             return _json({"object": "list", "data": data, "model": model, "usage": _USAGE})
         if path != "/chat/completions":
             return _error(404, "404", "Resource not found")
-        if request.json().get("stream"):
-            return _streamed(self.reply, model)
-        return _json(_chat(self.reply, model))
+        try:
+            asked = checked(request.body, ())
+        except RequestError as refusal:
+            return _error(400, refusal.code, refusal.message, refusal.param)
+        reply = self.script.popleft() if self.script else self.reply
+        if reply.error is not None and reply.after is None:
+            return Reply(reply.status, json.dumps({"error": reply.error}).encode())
+        if asked.stream:
+            return Reply(stream=[_first_event(model), *chat.events(reply, asked)])
+        filters = [{"prompt_index": 0, "content_filter_results": _FILTERED}]
+        return _json(chat.completion(reply, model) | {"prompt_filter_results": filters})
 
 
-def _chat(reply: str, model: str) -> dict[str, Any]:
-    choice = {
-        "index": 0,
-        "message": {"role": "assistant", "content": reply, "refusal": None},
-        "finish_reason": "stop",
-        "content_filter_results": _FILTERED,
-    }
+def _first_event(model: str) -> bytes:
+    """What Azure's streams begin with: no choice, only the filters' results."""
+    chunk = {"id": "", "object": "chat.completion.chunk", "created": 0, "model": model, "choices": []}
     filters = [{"prompt_index": 0, "content_filter_results": _FILTERED}]
-    return _frame("chat.completion", model, [choice]) | {"usage": _USAGE, "prompt_filter_results": filters}
-
-
-def _streamed(reply: str, model: str) -> Reply:
-    """As Azure does it: the first event has no choice, only the filters' results."""
-    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
-    deltas += [{"content": word} for word in reply.split(" ")]
-    choices = [[{"index": 0, "delta": delta, "finish_reason": None}] for delta in deltas]
-    chunks: list[list[dict[str, Any]]] = [[], *choices, [{"index": 0, "delta": {}, "finish_reason": "stop"}]]
-    made = [json.dumps(_frame("chat.completion.chunk", model, chunk)).encode() for chunk in chunks]
-    return Reply(stream=[b"data: %b\n\n" % one for one in [*made, b"[DONE]"]])
-
-
-def _frame(kind: str, model: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"id": "chatcmpl-azure", "object": kind, "created": 1, "model": model, "choices": choices}
+    return b"data: %b\n\n" % json.dumps(chunk | {"prompt_filter_results": filters}).encode()
 
 
 def _json(value: dict[str, Any]) -> Reply:
     return Reply(body=json.dumps(value).encode())
 
 
-def _error(status: int, code: str, message: str) -> Reply:
-    return Reply(status, json.dumps({"error": {"code": code, "message": message}}).encode())
+def _error(status: int, code: str | None, message: str, param: str | None = None) -> Reply:
+    error = {"code": code, "message": message} | ({"param": param} if param else {})
+    return Reply(status, json.dumps({"error": error}).encode())

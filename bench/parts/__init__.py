@@ -1,0 +1,1 @@
+"""What the measurements are made of: processes and what they cost, loads, statistics, recorded results."""
