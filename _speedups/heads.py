@@ -49,17 +49,33 @@ class KnownHead:
 
         None for any other bytes: another head, or a body that is not whole or not all there is.
         """
-        if not message.startswith(self._before):
+        begin: cython.Py_ssize_t = self._end(message)
+        if begin < 0:
             return None
+        length: cython.Py_ssize_t = int(message[len(self._before) : begin - len(self._after)])
+        return message[begin:] if len(message) - begin == length else None
+
+    def body_at(self, message: bytes) -> tuple[int, int] | None:
+        """Return where the body begins, and how long it is to be, in bytes that begin with this head.
+
+        None for another head; how much of the body is there does not matter.
+        """
+        begin: cython.Py_ssize_t = self._end(message)
+        if begin < 0:
+            return None
+        return begin, int(message[len(self._before) : begin - len(self._after)])
+
+    @cython.final
+    @cython.cfunc
+    def _end(self, message: bytes) -> cython.Py_ssize_t:
+        """Where the head ends in bytes that begin with it, else -1."""
+        if not message.startswith(self._before):
+            return -1
         start: cython.Py_ssize_t = len(self._before)
         end: cython.Py_ssize_t = message.find(b"\r", start, start + _MAX_DIGITS + 1)
-        if end < 0:
-            return None
-        digits: bytes = message[start:end]
-        if not digits.isdigit() or not message.startswith(self._after, end):
-            return None
-        end += len(self._after)
-        return message[end:] if int(digits) == len(message) - end else None
+        if end < 0 or not message.startswith(self._after, end) or not message[start:end].isdigit():
+            return -1
+        return end + len(self._after)
 
 
 def known_head(message: bytes, length: int) -> KnownHead | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from gateway.observe import log
+from gateway.process import memory
 
 _POLL_S: Final = 0.02
 _LAST_WORDS_S: Final = 0.05
@@ -73,6 +74,7 @@ async def serve(server: Server, ready: Callable[[], None] | None = None, lifelin
     with log.in_background():
         try:
             await server.start()
+            memory.settle()
             if ready is not None:
                 ready()
             await stopping.wait()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MAX_PIPELINED: Final = 256
 _MAX_PARTS: Final = 1024
 _FRAMING_PER_BYTE: Final = 16
+_LARGE: Final = 16 * 1024
 _NO_HEAD: Final = RequestHead()
 
 
@@ -62,6 +63,7 @@ class RequestReader:
         "_body_size",
         "_framing_size",
         "_head_size",
+        "_left",
         "_in_head",
         "_parts",
         "request",
@@ -85,6 +87,7 @@ class RequestReader:
         self._parts: list[bytes] = []
         self._body_size = 0
         self._head_size = 0
+        self._left = 0
         self._framing_size = 0
         self._in_head = True
         self.read_s = 0.0
@@ -102,8 +105,13 @@ class RequestReader:
         if self.ended:
             return
         self.read_s = self._clock()
+        if self._left:
+            self._collect(data)
+            return
         if not self._in_head:
             self._feed_body(data)
+            return
+        if len(data) >= _LARGE and self._begins_as_known(data):
             return
         is_first = self.request is None and not self.ready
         if self._head_size + len(data) > self._site.limits.max_header:
@@ -130,6 +138,41 @@ class RequestReader:
         self.read_s = now = self._clock()
         return Request(self._known_as, body, now)
 
+    def _begins_as_known(self, data: bytes) -> bool:
+        """Take the beginning of a request whose head came before; its body goes by the parser."""
+        known = self.known
+        if known is None or self.request is not None or self._head_size:
+            return False
+        found = known.body_at(data)
+        if found is None:
+            return False
+        begin, length = found
+        if length > self._site.limits.max_body or length <= len(data) - begin:
+            return False
+        self.request = self._known_as
+        self._in_head = False
+        self._left = length
+        self.deadline_s = self.read_s + self._site.timeouts.body
+        self._collect(data[begin:])
+        return True
+
+    def _collect(self, data: bytes) -> None:
+        """More of a body whose length is known, and maybe what stands behind it."""
+        left = self._left
+        part = data if len(data) <= left else data[:left]
+        self._left = left - len(part)
+        try:
+            self.on_body(part)
+        except _StopError:
+            assert self.refusal is not None
+            self.refuse(self.refusal)
+            return
+        self._join_many()
+        if not self._left:
+            self._complete()
+            if len(data) > left:
+                self.feed(data[left:])
+
     def forget(self) -> None:
         """Heads that were accepted before may not be accepted any more."""
         self.known = None
@@ -148,16 +191,17 @@ class RequestReader:
         """Forget what is half read, and give its bytes back to the common limit."""
         self._site.buffered -= self._body_size
         self._body_size = 0
+        self._left = 0
         self._parts = []
         self.request = None
 
     def refuse(self, error: GatewayError) -> None:
         """Take no more: `error` is the last answer on this connection."""
         request = self.request
-        if request is not None and request.target:
+        if request is not None and request.target and not request.path:
             # So much is known even of a head that was not parsed to its end.
             request.method = self._parser.get_method()
-            request.path = request.path or request.target
+            request.path = request.target
         self.refusal = error
         self.refused = None if request is None else Request(request, b"", self.read_s)
         self.ended = True
@@ -204,8 +248,12 @@ class RequestReader:
                 f"Chunk extensions and trailers are larger than {limit} bytes (server.limits.max_header)."
             )
             self.refuse(refused(431, "header_too_large", message))
-        elif len(self._parts) > _MAX_PARTS:
-            # Tiny chunks take many times their size as objects, which no limit would see.
+        else:
+            self._join_many()
+
+    def _join_many(self) -> None:
+        """Tiny pieces take many times their size as objects, which no limit would see."""
+        if len(self._parts) > _MAX_PARTS:
             self._parts = [b"".join(self._parts)]
 
     def _parse(self, data: bytes) -> None:
@@ -308,8 +356,10 @@ class RequestReader:
             raise _StopError
 
     def on_message_complete(self) -> None:
-        if self._parser.should_upgrade():
-            return  # the parser's word for "stopped behind the head"
+        if not self._parser.should_upgrade():  # the parser's word for "stopped behind the head"
+            self._complete()
+
+    def _complete(self) -> None:
         request = self.request
         assert request is not None
         parts = self._parts

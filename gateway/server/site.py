@@ -49,6 +49,9 @@ class Known(Protocol):
     def body_of(self, message: bytes) -> bytes | None:
         """The body of a message that has this head and comes whole, or None."""
 
+    def body_at(self, message: bytes) -> tuple[int, int] | None:
+        """Where the body begins and how long it is to be, in bytes that begin with this head, or None."""
+
 
 Handler = Callable[[Request, "ClientConnection"], Active | None]
 """Answers a request, at once or later: then it returns the `Active` that does."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 NEVER: Final = float("inf")
 MAX_INFORMATIONAL: Final = 16
 _SEPARATE_BODY: Final = 32 * 1024
+_MAX_SIZE_LINE: Final = 10
 
 
 class User(Protocol):
@@ -63,6 +64,7 @@ class Connection(asyncio.Protocol):
         "open",
         "transport",
         # exchange
+        "_between_chunks",
         "_bodiless",
         "_complete",
         "_delivered_head",
@@ -98,6 +100,7 @@ class Connection(asyncio.Protocol):
         self._complete = False
         self._keep_alive = False
         self._bodiless = False
+        self._between_chunks = False
         self._paused = False
         self._informational = 0
         self._room = 0
@@ -128,6 +131,7 @@ class Connection(asyncio.Protocol):
         self._delivered_head = False
         self._complete = False
         self._bodiless = bodiless
+        self._between_chunks = False
         self._informational = 0
         self._room = self._max_header
         self.received = False
@@ -187,6 +191,14 @@ class Connection(asyncio.Protocol):
                         self._pool.release(self)
                     user.on_whole(known[1], body)
                     return
+        elif self._between_chunks:
+            start = data.find(b"\r\n", 0, _MAX_SIZE_LINE) + 2
+            size = len(data) - start - 2
+            if size > 0 and data.endswith(b"\r\n") and data[: start - 2] == b"%x" % size:
+                # Just one whole chunk in its plainest form, as most events of a stream come.
+                self._room = self._max_header
+                user.on_body(data[start:-2], False)
+                return
         size = len(data)
         failure = ""
         try:
@@ -335,6 +347,12 @@ class Connection(asyncio.Protocol):
             # The parser does not know of HEAD and waits for a body: the connection cannot be used again.
             self._keep_alive = False
             self._complete = True
+
+    def on_chunk_header(self) -> None:
+        self._between_chunks = False
+
+    def on_chunk_complete(self) -> None:
+        self._between_chunks = not self._complete
 
     def on_body(self, data: bytes) -> None:
         if not self._bodiless:

@@ -63,6 +63,58 @@ def test_anything_else_is_parsed(last: bytes) -> None:
     assert seen(recognizing) == seen(parsing)
 
 
+LARGE = b'{"model": "l", "x": "' + b"y" * 40_000 + b'"}'
+
+
+@pytest.mark.parametrize("size", [1, 100, 20_000, 40_000])
+def test_a_large_body_in_pieces_goes_by_the_parser(size: int) -> None:
+    pieces = [post(b"1", TYPE), post(b"2", TYPE)]
+    wire = post(LARGE, TYPE)
+    pieces += [wire[:20_000], *(wire[at : at + size] for at in range(20_000, len(wire), size))]
+    parsing, recognizing = parsed_and_recognized(*pieces, post(b"3", TYPE))
+    assert seen(recognizing) == seen(parsing)
+    assert [exchange.request.body for exchange in recognizing.requests] == [b"1", b"2", LARGE, b"3"]
+    assert recognizing.requests[2].request.head is recognizing.requests[1].request.head
+
+
+@pytest.mark.parametrize("behind", [post(b"4", TYPE), post(LARGE, TYPE), b"nonsense\r\n\r\n"])
+def test_what_stands_behind_a_large_body(behind: bytes) -> None:
+    wire = post(LARGE, TYPE) + behind
+    before = post(b"1", TYPE), post(b"2", TYPE)
+    parsing, recognizing = parsed_and_recognized(*before, wire[:30_000], wire[30_000:])
+    assert seen(recognizing) == seen(parsing)
+
+
+@pytest.mark.parametrize("limits", [{"max_body": 30_000}, {"max_buffered": 30_000}])
+def test_the_limits_hold_for_large_bodies(limits: dict[str, int]) -> None:
+    wire = post(LARGE, TYPE)
+    parsing, recognizing = parsed_and_recognized(
+        *(post(b"1", TYPE), post(b"2", TYPE), wire[:20_000], wire[20_000:]),
+        limits=msgspec.structs.replace(LIMITS, **limits),
+    )
+    assert seen(recognizing) == seen(parsing)
+    assert recognizing.site.buffered == 0
+
+
+def test_a_large_body_has_its_time() -> None:
+    talk = Conversation(held=True).says(post(b"1", TYPE))
+    talk.requests[0].respond()
+    talk.says(post(b"2", TYPE))
+    talk.requests[1].respond()
+    talk.says(post(LARGE, TYPE)[:20_000])
+    assert talk.connection.busy
+    talk.waits(TIMEOUTS.body)
+    assert talk.heard[-1].status == 408
+    assert talk.site.buffered == 0
+    assert talk.requests[1].request.head.method == b"POST"
+
+
+def test_a_client_that_leaves_in_a_large_body() -> None:
+    talk = Conversation().says(post(b"1", TYPE), post(b"2", TYPE), post(LARGE, TYPE)[:20_000])
+    talk.leaves()
+    assert talk.site.buffered == 0
+
+
 def test_the_common_limit_of_bytes_holds() -> None:
     limits = msgspec.structs.replace(LIMITS, max_buffered=10)
     talk = Conversation(limits=limits)
