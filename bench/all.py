@@ -18,7 +18,7 @@ from typing import Final
 from parts import results
 from parts.processes import end_on_sigterm, run
 
-PARTS: Final = ("micro", "ratio", "load", "peers", "growth")
+PARTS: Final = ("micro", "ratio", "users", "peers", "growth")
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ the time to its head, which the gateway holds until there is an event; the line 
 to its end. An answer that is not what was asked for counts as a failure, whatever its status.
 
 At the end it is logged how much of a core the generator itself has used: near 100 %, the rates are the
-generator's own. `bench/load.py` starts all that is needed and runs this.
+generator's own. `bench/users.py` starts all that is needed and runs this.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def ratio(result: Result) -> str:
     return f"## Beside nginx\n\n{origin(result)}\n\n{table(head, rows)}"
 
 
-def load(result: Result) -> str:
+def users(result: Result) -> str:
     """What users see."""
     rows = []
     for scenario in result["data"]["scenarios"]:
@@ -230,7 +230,7 @@ def decades(figures: Sequence[float]) -> list[float]:
     return [10.0**power for power in range(low, max(high, low + 1) + 1)]
 
 
-SECTIONS: Final = {"ratio": ratio, "load": load, "peers": peers, "micro": micro, "growth": growth}
+SECTIONS: Final = {"ratio": ratio, "users": users, "peers": peers, "micro": micro, "growth": growth}
 
 
 def rendered(recorded: Mapping[str, Result]) -> dict[Path, str]:

@@ -25,7 +25,7 @@ from gateway.observe.slab import GAUGE
 DOCS: Final = Path(__file__).parent
 sys.path.insert(0, str(DOCS))  # also where this file is run by another one
 
-from making import configuration, migration, resilience, sizing  # noqa: E402
+from making import configuration, formats, migration, resilience, sizing  # noqa: E402
 from making.markdown import table  # noqa: E402
 
 _PART: Final = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
@@ -91,6 +91,13 @@ _PARTS: Final[dict[str, Callable[[], str]]] = {
     "outcomes": resilience.outcomes_table,
     "sizing": sizing.sizing,
     "litellm": migration.litellm,
+    "anthropic": formats.anthropic,
+    "anthropic_answers": formats.anthropic_answers,
+    "gemini": formats.gemini,
+    "embeddings": formats.embeddings,
+    "messages": formats.of_messages,
+    "responses": formats.of_responses,
+    "response_items": formats.response_items,
 }
 
 

@@ -11,6 +11,7 @@ import mmap
 import os
 import struct
 import threading
+import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -32,6 +33,7 @@ class _Entries:
     def __init__(self, name: str, entries: int) -> None:
         self._entries = entries
         self._fd = os.memfd_create(name)
+        weakref.finalize(self, os.close, self._fd)
         size = _COUNT.size + entries * _ENTRY
         os.ftruncate(self._fd, size)
         self._memory = mmap.mmap(self._fd, size)

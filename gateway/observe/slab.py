@@ -15,6 +15,7 @@ import mmap
 import os
 import struct
 import threading
+import weakref
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -53,6 +54,7 @@ class Slab:
     def __init__(self, workers: int = 1) -> None:
         self.workers = workers
         self._fd = os.memfd_create("gateway-slab")
+        weakref.finalize(self, os.close, self._fd)
         size = _END.size + MAX_DIRECTORY + workers * MAX_SLOTS * _CELL
         os.ftruncate(self._fd, size)
         self._memory = mmap.mmap(self._fd, size)

@@ -138,4 +138,6 @@ class StreamSink:
             try:
                 rest = rest[os.write(self._fd, rest) :]
             except BlockingIOError:  # somebody who shares the descriptor has made it non-blocking
-                select.select([], [self._fd], [])
+                poll = select.poll()  # select() takes no descriptor above 1023
+                poll.register(self._fd, select.POLLOUT)
+                poll.poll()

@@ -56,8 +56,12 @@ class Provider(ABC):
     `ring` are its keys where it has several; `has_responses` and `has_messages` say on which of the APIs
     beside chat completions it is asked itself. On `plain_paths` requests go as they came, but for the head.
 
+    On `translated_paths` every request is made another one.
+
     Raises ValueError for settings that cannot be sent.
     """
+
+    translated_paths: frozenset[bytes] = frozenset()
 
     def __init__(self, name: str, settings: schema.Provider) -> None:
         self.name = name

@@ -12,6 +12,10 @@ from gateway.providers.translation import TranslationError
 
 MAX_EVENT: Final = 16 * 1024 * 1024
 """Bytes of one event; an image in base64 is one."""
+LAST: Final = b"[DONE]"
+"""The data of the event that ends a stream of chat completions, which is no JSON."""
+DONE: Final = b"data: [DONE]\n\n"
+"""That event."""
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 
 

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gateway.errors import ConnectError, Fault, GatewayError
 from gateway.providers import keys
 from gateway.proxy.account import Account
+from gateway.proxy.masking import inflated
 from gateway.proxy.sending import Sending, sending
-from gateway.resilience.outcome import KEY_REFUSED, Result, of_status
+from gateway.resilience.outcome import KEY_REFUSED, Result
 from gateway.resilience.plan import SEND_FIRST, Plan, Refuse, Send, Step
-from gateway.routing.kinds import kind_of
+from gateway.routing.kinds import kind_of, kind_of_error
 
 if TYPE_CHECKING:
     from gateway.observe.tracing import Trace
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from gateway.routing.model_router import Route
     from gateway.routing.target import Target
 
+_MAX_READ: Final = 1024 * 1024
+
 
 class Attempts(Account, ABC):
     """The attempts of a request of `client` along `route`; `asked` is what the client calls the model."""
@@ -35,6 +38,7 @@ class Attempts(Account, ABC):
         "_asked",
         "_client",
         "_committed",
+        "_first",
         "_keys_tried",
         "_pools",
         # attempt
@@ -77,6 +81,7 @@ class Attempts(Account, ABC):
         self._client = client
         self._asked = asked
         self._committed = False
+        self._first = self.provider  # whose `total` bounds everything, whatever route is taken later
         self._keys_tried = 0
         self._sending: Sending | None = None
         self._target: Target | None = None
@@ -204,7 +209,7 @@ class Attempts(Account, ABC):
         ring, sent = self.provider.ring, self._sending
         if ring is None or sent is None:
             return False
-        rest_s = keys.rest_s(response.head.status, response.held, result.retry_after_s)
+        rest_s = keys.rest_s(response.head.status, _read(response), result.retry_after_s)
         if rest_s is None:
             return False
         ring.rest(sent.key, now, rest_s)
@@ -217,17 +222,18 @@ class Attempts(Account, ABC):
         self._attempt(now)
         return True
 
-    def _tries_another_model(self, response: Response, now: float) -> bool:
+    def _tries_another_model(self, response: Response, result: Result, now: float) -> bool:
         """The model refuses what another one takes, and the configuration names that one."""
         if not self.route.fallbacks:
             return False
-        kind = kind_of(response.head.status, response.held)
+        error = response.error
+        kind = kind_of_error(error) if error else kind_of(response.head.status, _read(response))
         other = None if kind is None else self.route.fallbacks.get(kind)
         if kind is None or other is None:
             return False
         if other.group is not None:
             other = self._service.chosen(other.group, self.request, now)
-        self._tell_failure(of_status(response.head.status), kind)
+        self._tell_failure(result, kind)
         self._give_up_connection()
         self._leave_target(False, now)
         before, self.route = self.provider, other
@@ -289,3 +295,10 @@ class Attempts(Account, ABC):
         target, self._target = self._target, None
         if target is not None:
             target.ended(failed, now)
+
+
+def _read(response: Response) -> bytes:
+    """What is held of an error, out of gzip or deflate: most SDKs ask for either."""
+    coding = response.head.content_encoding
+    plain = None if coding is None else inflated(response.held, coding, _MAX_READ)
+    return response.held if plain is None else plain

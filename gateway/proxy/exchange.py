@@ -135,16 +135,16 @@ class Exchange(Attempts):
         service = self._service
         now = service.clock()
         self.upstream_s += now - self._sent_s
-        if response.head.status >= 400 and (
-            self._tries_another_key(response, result, now) or self._tries_another_model(response, now)
+        if (response.head.status >= 400 or response.error) and (
+            self._tries_another_key(response, result, now) or self._tries_another_model(response, result, now)
         ):
             return
         if result.verdict.retry:
             self._tell_failure(result, f"status {response.head.status}")
+            self._leave_target(True, now)
         step = self._plan.after(result, now, service.sample())
         if type(step) is Send:
             self._give_up_connection()
-            self._leave_target(True, now)
             self._perform(step, now)
         else:
             self._deliver(response, complete, now)
@@ -158,9 +158,9 @@ class Exchange(Attempts):
         translation = self._client if type(self._client) is TranslatingClient else None
         if translation is not None:
             try:
-                status, fields, data = translation.opened(
-                    status, fields, data, complete, is_stream=response.is_stream
-                )
+                # An error as the first event is all that there is to come.
+                ends = complete and not response.error
+                status, fields, data = translation.opened(head, fields, data, ends)
             except TranslationError as error:
                 self._give_up_connection()
                 self._client = translation.client
@@ -174,14 +174,14 @@ class Exchange(Attempts):
         fields.append(self.own_fields(now, head.request_id is not None))
         if not head.date:
             fields += self._client.date_field()
-        if complete and response.is_whole():
-            self._finish(True, now)
-            self._client.respond(status, fields, data, head.content_length)
-            return
-        if translation is not None and status >= 400:
+        if translation is not None and (complete or status >= 400 or response.error):
             self._give_up_connection()  # as much of an error as is held suffices
             self._finish(True, now)
             self._client.respond(status, fields, data)
+            return
+        if complete and response.is_whole():
+            self._finish(True, now)
+            self._client.respond(status, fields, data, head.content_length)
             return
         self._committed = True
         if self._connection is not None:
@@ -193,9 +193,10 @@ class Exchange(Attempts):
             self._end(response, b"")
 
     def _end(self, response: Response, data: bytes) -> None:
-        if type(self._client) is TranslatingClient:
-            data = self._client.last(data)
-        if response.is_whole():
+        translation = self._client if type(self._client) is TranslatingClient else None
+        if translation is not None:
+            data = translation.last(data)  # or it raises: the stream was cut short
+        if translation is not None or response.is_whole():
             self._finish(True, self._service.clock())
             self._client.end(data)
             return
@@ -218,7 +219,7 @@ class Exchange(Attempts):
         self._failed(fault, detail)
 
     def _failed(self, fault: Fault, detail: str) -> None:
-        error = answers.fault_error(fault, detail, self.provider, self.route.chain[0])
+        error = answers.fault_error(fault, detail, self.provider, self._first)
         self._decide_failure(of_fault(fault, error), detail)
 
     def _decide_failure(self, result: Result, detail: str) -> None:
@@ -243,7 +244,7 @@ class Exchange(Attempts):
             self.trace.failed("failure", fault.value, now)
         self._service.observer.stream_broken(self.request_id, self.provider.name, fault.value, detail)
         self._finish(False, now, fault.value)
-        error = answers.fault_error(fault, detail, self.provider, self.route.chain[0])
+        error = answers.fault_error(fault, detail, self.provider, self._first)
         self._client.cut(response.error_event(error, self.request.head.path))
 
     def _refuse(self, error: GatewayError, now: float) -> None:
@@ -317,12 +318,3 @@ class Exchange(Attempts):
         self._leave_target(not whole, now)
         self._plan.finish(whole, now, reason)
         self._service.observer.finished(self, now)
-
-    def _own_fields(self, now: float, has_id: bool) -> bytes:
-        upstream_s = self.upstream_s
-        gateway_s = now - self.request.received_s - upstream_s - self.waited_s
-        request_id = None if has_id else self.request_id
-        provider = self.provider
-        return answers.own_fields(
-            provider.name_field, self.attempts, gateway_s, upstream_s, self.waited_s, request_id
-        )

@@ -47,7 +47,7 @@ def without_secrets(
     if head.content_encoding is None:
         return fields, masked(data, secrets)
     if head.status >= 400 and complete:
-        text = _inflated(data, head.content_encoding)
+        text = inflated(data, head.content_encoding, _MAX_INFLATED)
         if text is not None and reveals(text, secrets):
             return _without_field(fields, b"content-encoding"), masked(text, secrets)
     return fields, data
@@ -91,13 +91,14 @@ class MaskingClient:
         return data[: len(data) - keep]
 
 
-def _inflated(data: bytes, content_encoding: bytes) -> bytes | None:
+def inflated(data: bytes, content_encoding: bytes, most: int) -> bytes | None:
+    """`data` out of gzip or deflate; None where it is in neither, or comes to more than `most` bytes."""
     if content_encoding.strip().lower() not in (b"gzip", b"x-gzip", b"deflate"):
         return None
     for wbits in (47, -15):  # 32 + 15: a gzip or a zlib header; some call it deflate that has none
         inflate = zlib.decompressobj(wbits)
         with contextlib.suppress(zlib.error):
-            text = inflate.decompress(data, _MAX_INFLATED)
+            text = inflate.decompress(data, most)
             return None if inflate.unconsumed_tail else text
     return None
 

@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gateway.providers.translating import translated
 from gateway.providers.translation import Translation, TranslationError, Translator
-from gateway.proxy import inject, sse
+from gateway.proxy import inject, masking, sse
 from gateway.proxy.peek import with_model
+from gateway.proxy.response import MAX_TRANSLATED
 
 if TYPE_CHECKING:
     from gateway.providers.base import Inbound, Provider
-    from gateway.proxy.ports import Client, Request, RequestHead
+    from gateway.proxy.ports import Client, Request, RequestHead, ResponseHead
 
 _JSON: Final = b"content-type: application/json\r\n"
+_STREAM: Final = b"text/event-stream"
+_EVENTS: Final = b"content-type: text/event-stream; charset=utf-8\r\n"
 _PLAIN: Final = b"accept-encoding: identity\r\n"
 # They speak of the client's own API, or of a coding in which nothing can be translated.
 _OF_CLIENTS_API: Final = frozenset(
@@ -25,6 +28,18 @@ _OF_CLIENTS_API: Final = frozenset(
         b"openai-beta",
         b"openai-organization",
         b"openai-project",
+    }
+)
+# They speak of the bytes that came, of which none goes on.
+_OF_CONTENT: Final = frozenset(
+    {
+        b"content-digest",
+        b"content-encoding",
+        b"content-md5",
+        b"content-type",
+        b"digest",
+        b"etag",
+        b"repr-digest",
     }
 )
 
@@ -84,7 +99,7 @@ def sending(
     if model != asked:
         body = with_model(head.content_type, body, model)
     if provider.adapts(head.path):
-        translation = translated(provider, head.target, body, model, int(wall_now))
+        translation = translated(provider, head.method, head.target, body, model, int(wall_now))
         if translation is not None:
             lines += _PLAIN + translation.fields
             return Sending(
@@ -115,18 +130,22 @@ class TranslatingClient:
         self.date_field = client.date_field
 
     def opened(
-        self, status: int, fields: list[bytes], data: bytes, complete: bool, *, is_stream: bool
+        self, head: ResponseHead, fields: list[bytes], data: bytes, complete: bool
     ) -> tuple[int, list[bytes], bytes]:
-        """The beginning of the answer; all of it where `complete`, and for an error."""
+        """The beginning of the answer with this `head`; all of it where `complete`, and for an error."""
+        status = head.status
+        if 300 <= status < 400:
+            return status, fields, data
+        if head.content_encoding is not None:
+            data = _decoded(data, head.content_encoding, must=status < 400)
+        fields = [_without(_OF_CONTENT, b"".join(fields))]
         if status >= 400:
             status, data = self._translator.error(status, data)
-            return status, [_JSON], data
-        if status >= 300:
-            return status, fields, data
-        if is_stream:
+            return status, [*fields, _JSON], data
+        if head.content_type[: len(_STREAM)].lower() == _STREAM:
             data = self._fed(data)
-            return status, fields, self.last(b"", data) if complete else data
-        return status, fields, self._translator.whole(data)
+            return status, [*fields, _EVENTS], self.last(b"", data) if complete else data
+        return status, [*fields, _JSON], self._translator.whole(data)
 
     def write(self, data: bytes) -> None:
         """Pass on more of the stream."""
@@ -153,3 +172,17 @@ class TranslatingClient:
         if data:
             self._sent = data
         return data
+
+
+def _decoded(data: bytes, coding: bytes, *, must: bool) -> bytes:
+    """`data` out of a coding that nobody asked for; unchanged where it need not be, and cannot."""
+    decoded = masking.inflated(data, coding, MAX_TRANSLATED)
+    if decoded is None and must:
+        raise TranslationError(f"its answer has the content coding {coding.decode('latin-1')}")
+    return data if decoded is None else decoded
+
+
+def _without(names: frozenset[bytes], fields: bytes) -> bytes:
+    """The header lines `fields`, but for those with one of the `names`."""
+    lines = fields.splitlines(keepends=True)
+    return b"".join(line for line in lines if line.partition(b":")[0].lower() not in names)

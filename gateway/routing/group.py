@@ -22,6 +22,7 @@ from gateway.routing.strategies import ORDERS
 from gateway.routing.target import Target
 
 MAX_LINEUPS: Final = 1024
+_NOBODY: Final = (b"null", b'""')
 
 
 class Targets:
@@ -83,8 +84,8 @@ class Group:
     def session(self, fields: Sequence[bytes], user: Callable[[], bytes | None]) -> bytes | None:
         """What names the session of a request where the strategy asks for it, else None.
 
-        It is the value of the configured header field, or without that what `user()` reads of the body.
-        `fields` stand as name, `: `, value, CRLF in turn.
+        It is the value of the configured header field, or without that the JSON that `user()` reads of the
+        body, where that names anybody. `fields` stand as name, `: `, value, CRLF in turn.
         """
         if not self._targets.is_by_session:
             return None
@@ -93,7 +94,8 @@ class Group:
             for start in range(0, len(fields), 4):
                 if fields[start].lower() == wanted:
                     return fields[start + 2]
-        return user()
+        named = user()
+        return None if named in _NOBODY else named
 
     def choose(self, now: float, sample: float, session: bytes | None = None) -> Route:
         """The way of one request; `now` in seconds of a monotonic clock, `sample` a draw from [0, 1)."""

@@ -61,11 +61,20 @@ def kind_of(status: int, body: bytes) -> Kind | None:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
     error = content.error or _Error(content.message)
-    for code in (error.code, error.type):
-        if isinstance(code, str) and code in _CODES:
-            return _CODES[code]
-    if not isinstance(error.message, str):
+    return _kind(error.message, error.type, error.code)
+
+
+def kind_of_error(error: Mapping[str, Any]) -> Kind | None:
+    """The kind of the refusal with which an event stream began: its object of any members."""
+    return _kind(error.get("message"), error.get("type"), error.get("code"))
+
+
+def _kind(message: object, kind: object, code: object) -> Kind | None:
+    for name in (code, kind):
+        if isinstance(name, str) and name in _CODES:
+            return _CODES[name]
+    if not isinstance(message, str):
         return None
-    if _CONTEXT(error.message):
+    if _CONTEXT(message):
         return "context_window"
-    return "content_policy" if _POLICY(error.message) else None
+    return "content_policy" if _POLICY(message) else None

@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 
 import growth
-import load
 import micro
 import pytest
 import ratio
+import users
 from parts.figures import Interval
 
 CHECKOUT = Path(micro.__file__).parents[1]
@@ -103,7 +103,7 @@ STATS = {
 
 
 def test_summary_of_locust_s_figures() -> None:
-    assert load.summary(STATS) == {
+    assert users.summary(STATS) == {
         "name": "plain",
         "count": 4,
         "failures": 1,
@@ -116,10 +116,10 @@ def test_summary_of_locust_s_figures() -> None:
 
 def test_summary_of_no_requests() -> None:
     nothing = {"num_requests": 0, "num_failures": 0, "last_request_timestamp": 100.0}
-    empty = load.summary(STATS | nothing | {"total_response_time": 0, "response_times": {}})
+    empty = users.summary(STATS | nothing | {"total_response_time": 0, "response_times": {}})
     assert (empty["per_s"], empty["mean_ms"], empty["p50_ms"]) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(("share", "words"), [(0.5, "used 50% of a core"), (0.97, "the rates are its own")])
 def test_a_generator_that_is_the_bottleneck_is_told(share: float, words: str) -> None:
-    assert load.bottleneck(share).endswith(words)
+    assert users.bottleneck(share).endswith(words)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 
-import load
 import pytest
+import users
 from parts import services
 
 
@@ -16,7 +16,7 @@ def test_users_are_answered() -> None:
     with services.gateway(
         {"providers": {"mock": provider}, "logging": {"level": "error"}}, pure=True
     ) as gateway:
-        seen = load.locust(gateway, load.SCENARIOS["mixed"], users=4, seconds=1)
+        seen = users.locust(gateway, users.SCENARIOS["mixed"], users=4, seconds=1)
     assert {one["name"] for one in seen.requests} == {"plain", "stream's head", "whole stream"}
     assert all(one["count"] for one in seen.requests)
     assert seen.failures == 0
@@ -30,5 +30,5 @@ def test_an_error_is_a_failure() -> None:
     with services.gateway(
         {"providers": {"mock": provider}, "logging": {"level": "error"}}, pure=True
     ) as gateway:
-        seen = load.locust(gateway, load.SCENARIOS["plain"], users=1, seconds=1)
+        seen = users.locust(gateway, users.SCENARIOS["plain"], users=1, seconds=1)
     assert seen.failures == seen.requests[0]["count"] > 0

@@ -91,9 +91,9 @@ def test_results_tell_their_origin() -> None:
 
 def test_parts_of_one_machine_are_told_together() -> None:
     other = result([]) | {"versions": {"python": "3.12.1"}}
-    assert render.where({"ratio": result([]), "micro": result([]), "load": other}).splitlines() == [
+    assert render.where({"ratio": result([]), "micro": result([]), "users": other}).splitlines() == [
         "- `ratio.py`, `micro.py`: AMD EPYC, 2 cores, 24 GiB, Linux 6.1; python 3.11.7.",
-        "- `load.py`: AMD EPYC, 2 cores, 24 GiB, Linux 6.1; python 3.12.1.",
+        "- `users.py`: AMD EPYC, 2 cores, 24 GiB, Linux 6.1; python 3.12.1.",
     ]
 
 
@@ -135,12 +135,12 @@ def test_load_tells_failures_and_the_generator() -> None:
         "generator_share": 0.95,
     }
     scenario = {"scenario": "failing", "generator_share": 0.5, "requests": [request]}
-    text = render.load(result({"scenarios": [scenario], "closed": closed}))
+    text = render.users(result({"scenarios": [scenario], "closed": closed}))
     assert "| failing | plain | 100 | 1.00 | 2.00 | 7 | 50% |" in text
     assert "by turns: met" in text
     assert "used 95% of a core" in text
     assert "1.010 | 0.990 to 1.030" in text
-    assert "by turns" not in render.load(result({"scenarios": [scenario]}))
+    assert "by turns" not in render.users(result({"scenarios": [scenario]}))
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import logging
 import os
+import resource
+import select
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -131,14 +134,23 @@ def test_a_full_pipe_is_not_ready_and_an_empty_one_is() -> None:
         assert not sink.ready()
 
 
-def test_a_non_blocking_pipe_takes_long_lines_whole() -> None:
-    reader, target = os.pipe()
+@pytest.mark.parametrize("least", [0, 1100])
+def test_a_non_blocking_pipe_takes_long_lines_whole(least: int) -> None:
+    """Also on a descriptor that select() does not take."""
+    reader, low = os.pipe()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 2048)), hard))
+    target = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, least)
+    os.close(low)
     os.set_blocking(target, False)
     data = b"x" * 300_000
     with os.fdopen(reader, "rb") as source, os.fdopen(target, "w") as stream:
-        writing = threading.Thread(target=StreamSink(stream).write, args=(data,))
+        writing = threading.Thread(target=StreamSink(stream).write, args=(data,), daemon=True)
         writing.start()
-        assert source.read(len(data)) == data
+        taken = b""
+        while len(taken) < len(data) and select.select([source], [], [], WAIT_S)[0]:
+            taken += os.read(source.fileno(), 65536)
+        assert taken == data
         writing.join(WAIT_S)
 
 

@@ -284,6 +284,11 @@ def test_the_session_is_in_a_field_or_else_in_the_body() -> None:
     assert by_user.session(FIELDS, lambda: b'"me"') == b'"me"'
 
 
+@pytest.mark.parametrize("user", [b"null", b'""', None])
+def test_a_user_who_is_nobody_names_no_session(user: bytes | None) -> None:
+    assert Scene(A, B, strategy="session").group().session(FIELDS, lambda: user) is None
+
+
 @pytest.mark.parametrize("strategy", ["weighted", "least_inflight", "lowest_latency", None])
 def test_other_strategies_want_no_session(strategy: Strategy | None) -> None:
     assert Scene(A, B, strategy=strategy).group().session(FIELDS, never) is None

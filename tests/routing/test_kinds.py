@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.routing.kinds import kind_of
+from gateway.routing.kinds import kind_of, kind_of_error
 
 
 def error(message: str, **members: Any) -> bytes:
@@ -85,3 +85,17 @@ def test_each_status_of_a_refusal(status: int) -> None:
 @given(st.integers(100, 599), st.binary())
 def test_any_answer_may_come(status: int, body: bytes) -> None:
     assert kind_of(status, body) is None
+
+
+@pytest.mark.parametrize(
+    ("members", "kind"),
+    [
+        ({"code": "context_length_exceeded"}, "context_window"),
+        ({"message": "prompt is too long", "code": 400}, "context_window"),
+        ({"type": "content_filter", "message": None}, "content_policy"),
+        ({"message": ["prompt is too long"]}, None),
+        ({}, None),
+    ],
+)
+def test_the_first_event_of_a_stream_may_say_it_too(members: dict[str, Any], kind: str | None) -> None:
+    assert kind_of_error(members) == kind

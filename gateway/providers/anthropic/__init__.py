@@ -19,6 +19,7 @@ from gateway.providers.translation import Translation
 _VERSION_FIELD: Final = b"anthropic-version"
 _VERSION: Final = b"anthropic-version: 2023-06-01\r\n"
 
+_CHAT: Final = b"/v1/chat/completions"
 _CARRIES_PREFIX: Final = re.compile(rb".*/v[0-9]+").fullmatch
 
 # Endpoints of OpenAI's API which Anthropic's has nothing like. What it has itself under other names
@@ -47,6 +48,8 @@ _ABSENT: Final = frozenset(
 
 class AnthropicProvider(Provider):
     """Sends `/v1/x` to the base URL's `/v1`; the key goes in `x-api-key`."""
+
+    translated_paths = frozenset({_CHAT})
 
     def __init__(self, name: str, settings: schema.Provider) -> None:
         super().__init__(name, settings)
@@ -78,7 +81,7 @@ class AnthropicProvider(Provider):
         Raises GatewayError: 400 for a body that cannot be expressed, 404 for an endpoint that the API lacks.
         """
         path = target.partition(b"?")[0]
-        if path == b"/v1/chat/completions":
+        if path == _CHAT:
             return translate(body, model, now=now, drop_unsupported=self._drop_unsupported)
         endpoint = path.removeprefix(b"/v1/").partition(b"/")[0]
         if endpoint in _ABSENT:

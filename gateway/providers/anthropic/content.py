@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Final, NoReturn
 
-from gateway.errors import GatewayError
-from gateway.providers.anthropic.fields import TEXT, TEXT_OR_LIST, Fields, wrong
+from gateway.providers.reading import Members, refuse_content, wrong
 
 Block = dict[str, object]
-Part = Callable[[Fields], Block | None]
+Part = Callable[[Members], Block | None]
 
 EPHEMERAL: Final[Mapping[str, str]] = {"type": "ephemeral"}
 _IMAGES: Final[Mapping[str, str]] = {
@@ -33,22 +32,15 @@ _IMAGES: Final[Mapping[str, str]] = {
 _PDF: Final = "application/pdf"
 
 
-def content_blocks(message: Fields, parts: Mapping[str, Part]) -> list[Block]:
+def content_blocks(message: Members, parts: Mapping[str, Part]) -> list[Block]:
     """The blocks of the member `content` of `message`, in which the types of part in `parts` may stand.
 
     Raises GatewayError (400) for any other part.
     """
-    content = message.take("content", TEXT_OR_LIST)
-    if content is None:
-        return []
+    content = message.text_or_children("content") or []
     if isinstance(content, str):
-        return [text_block(content)] if content else []
-    path = message.at("content")
-    return [
-        block
-        for index, raw in enumerate(content)
-        if (block := _block(Fields.read(raw, f"{path}[{index}]", message.refusals), parts)) is not None
-    ]
+        return [text_block(content)]
+    return [block for part in content if (block := _block(part, parts)) is not None]
 
 
 def text_block(text: str) -> Block:
@@ -56,7 +48,7 @@ def text_block(text: str) -> Block:
     return {"type": "text", "text": text}
 
 
-def cache_mark(fields: Fields) -> Mapping[str, object]:
+def cache_mark(fields: Members) -> Mapping[str, object]:
     """What `fields` say about the prompt cache, as members of a block or tool; maybe none."""
     breakpoint_ = fields.raw("prompt_cache_breakpoint")
     mark: object = fields.raw("cache_control")
@@ -65,52 +57,52 @@ def cache_mark(fields: Fields) -> Mapping[str, object]:
     return {} if mark is None else {"cache_control": mark}
 
 
-def _block(part: Fields, parts: Mapping[str, Part]) -> Block | None:
-    kind = part.need("type", TEXT)
+def _block(part: Members, parts: Mapping[str, Part]) -> Block | None:
+    kind = part.need("type", str)
     make = parts.get(kind)
     if make is None:
         known = ", ".join(parts)
-        raise part.refusals.inexpressible(
-            part.at("type"), f"has no content of type `{kind}` here (what there is: {known})"
+        refuse_content(
+            part.at("type"), f"its API has no content of type `{kind}` here (what there is: {known})"
         )
     block = make(part)
     mark = cache_mark(part)
-    part.close()
+    part.finish()
     return None if block is None else {**block, **mark}
 
 
-def _text(part: Fields) -> Block | None:
-    text = part.need("text", TEXT)
+def _text(part: Members) -> Block | None:
+    text = part.need("text", str)
     return text_block(text) if text else None
 
 
-def _refusal(part: Fields) -> Block | None:
-    text = part.need("refusal", TEXT)
+def _refusal(part: Members) -> Block | None:
+    text = part.need("refusal", str)
     return text_block(text) if text else None
 
 
-def _image(part: Fields) -> Block:
-    image = part.need_object("image_url")
-    url = image.need("url", TEXT)
+def _image(part: Members) -> Block:
+    image = part.need_child("image_url")
+    url = image.need("url", str)
     image.ignore("detail")
-    image.close()
+    image.finish()
     param = image.at("url")
     if not url.startswith("data:"):
         return {"type": "image", "source": _url(url, param)}
     media_type, data = _data(url, param)
     if media_type not in _IMAGES:
-        raise _no_media_type(image, param, media_type, "images", _IMAGES)
+        _refuse_media_type(param, media_type, "images", _IMAGES)
     return _image_block(media_type, data)
 
 
-def _file(part: Fields) -> Block:
-    file = part.need_object("file")
-    data, file_id, name = (file.take(member, TEXT) for member in ("file_data", "file_id", "filename"))
-    file.close()
+def _file(part: Members) -> Block:
+    file = part.need_child("file")
+    data, file_id, name = (file.take(member, str) for member in ("file_data", "file_id", "filename"))
+    file.finish()
     title = {"title": name} if name else {}
     if data is None:
         if file_id is None:
-            raise wrong(file.path, "one of `file_data` and `file_id` is required")
+            raise wrong(file.path, "must have one of `file_data` and `file_id`")
         return {"type": "document", "source": {"type": "file", "file_id": file_id}, **title}
     param = file.at("file_data")
     # Without a media type it is a PDF: the one kind of file that chat completions takes.
@@ -122,7 +114,7 @@ def _file(part: Fields) -> Block:
     elif media_type.startswith("text/"):
         source = {"type": "text", "media_type": "text/plain", "data": _decoded(encoded, param)}
     else:
-        raise _no_media_type(file, param, media_type, "files", (_PDF, "text/*", *_IMAGES))
+        _refuse_media_type(param, media_type, "files", (_PDF, "text/*", *_IMAGES))
     return {"type": "document", "source": source, **title}
 
 
@@ -141,7 +133,7 @@ def _data(url: str, param: str) -> tuple[str, str]:
     head, comma, data = url.removeprefix("data:").partition(",")
     media_type, *attributes = head.split(";")
     if not comma or "base64" not in attributes:
-        raise wrong(param, "a data URL must be `data:` media type `;base64,` data")
+        raise wrong(param, "must be `data:` media type `;base64,` data, as it is a data URL")
     return media_type.strip().lower(), data
 
 
@@ -152,12 +144,8 @@ def _decoded(data: str, param: str) -> str:
         raise wrong(param, "must be the base64 form of a text in UTF-8") from None
 
 
-def _no_media_type(
-    fields: Fields, param: str, media_type: str, of: str, known: Iterable[str]
-) -> GatewayError:
-    return fields.refusals.inexpressible(
-        param, f"takes no {of} of type `{media_type}` (only {', '.join(known)})"
-    )
+def _refuse_media_type(param: str, media_type: str, of: str, known: Iterable[str]) -> NoReturn:
+    refuse_content(param, f"its API takes no {of} of type `{media_type}` (only {', '.join(known)})")
 
 
 SYSTEM: Final[Mapping[str, Part]] = {"text": _text}

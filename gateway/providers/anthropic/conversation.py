@@ -21,10 +21,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from gateway.errors import GatewayError
+import msgspec
+
 from gateway.providers.anthropic import content
 from gateway.providers.anthropic.content import Block
-from gateway.providers.anthropic.fields import OBJECT, TEXT, Fields, Raw, decode, wrong
+from gateway.providers.reading import Members, refuse_content, spelled_object, wrong
 
 _THOUGHTS: Final[Mapping[str, tuple[str, ...]]] = {
     "thinking": ("thinking", "signature"),
@@ -42,31 +43,28 @@ class Conversation:
         self._function_ids: dict[str, str] = {}
         self._function_calls = 0
 
-    def add(self, message: Fields) -> None:
+    def add(self, message: Members) -> None:
         """Takes the next message. Raises GatewayError (400) for what cannot be expressed."""
-        role = message.need("role", TEXT)
-        read = _ROLES.get(role)
-        if read is None:
-            raise wrong(message.at("role"), f"must be one of {', '.join(_ROLES)}")
-        read(self, message)
-        if message.take("name", TEXT) is not None and role != "tool":
-            message.refusals.unsupported(message.at("name"), "does not tell participants of a role apart")
-        message.close()
+        role = message.need_one_of("role", _ROLES)
+        _ROLES[role](self, message)
+        if message.take("name", str) is not None and role != "tool":
+            message.unsupported("name", "its API does not tell participants of a role apart")
+        message.finish()
 
-    def _system(self, message: Fields) -> None:
+    def _system(self, message: Members) -> None:
         self.system += _marked(message, content.content_blocks(message, content.SYSTEM))
 
-    def _user(self, message: Fields) -> None:
+    def _user(self, message: Members) -> None:
         self._append("user", _marked(message, content.content_blocks(message, content.USER)))
 
-    def _assistant(self, message: Fields) -> None:
-        blocks = [_thought(block) for block in message.objects("thinking_blocks")]
+    def _assistant(self, message: Members) -> None:
+        blocks = [_thought(block) for block in message.children("thinking_blocks")]
         said = content.content_blocks(message, content.ASSISTANT)
-        refusal = message.take("refusal", TEXT)
+        refusal = message.take("refusal", str)
         if refusal:
             said.append(content.text_block(refusal))
-        said += [_call(call) for call in message.objects("tool_calls")]
-        function = message.object("function_call")
+        said += [_call(call) for call in message.children("tool_calls")]
+        function = message.child("function_call")
         if function is not None:
             name, arguments = _function(function)
             id_ = f"function_call_{self._function_calls}"
@@ -74,22 +72,22 @@ class Conversation:
             self._function_ids[name] = id_
             said.append(_tool_use(id_, name, arguments))
         if message.raw("audio") is not None:
-            raise message.refusals.inexpressible(message.at("audio"), "has no audio")
+            refuse_content(message.at("audio"), "its API has no audio")
         message.ignore("reasoning_content", "reasoning", "annotations")
         self._append("assistant", blocks + _marked(message, said))
 
-    def _tool(self, message: Fields) -> None:
-        id_ = message.need("tool_call_id", TEXT)
+    def _tool(self, message: Members) -> None:
+        id_ = message.need("tool_call_id", str)
         self._result(message, _tool_id(id_, message.at("tool_call_id")))
 
-    def _function(self, message: Fields) -> None:
-        name = message.need("name", TEXT)
+    def _function(self, message: Members) -> None:
+        name = message.need("name", str)
         id_ = self._function_ids.get(name)
         if id_ is None:
-            raise wrong(message.at("name"), "no `function_call` of that name stands before it")
+            raise message.wrong("name", "must be that of a `function_call` before it")
         self._result(message, id_)
 
-    def _result(self, message: Fields, id_: str) -> None:
+    def _result(self, message: Members, id_: str) -> None:
         result: Block = {"type": "tool_result", "tool_use_id": id_}
         blocks = content.content_blocks(message, content.USER)
         if blocks:
@@ -107,7 +105,7 @@ class Conversation:
             self.messages.append({"role": role, "content": blocks})
 
 
-_ROLES: Final[Mapping[str, Callable[[Conversation, Fields], None]]] = {
+_ROLES: Final[Mapping[str, Callable[[Conversation, Members], None]]] = {
     "system": Conversation._system,
     "developer": Conversation._system,
     "user": Conversation._user,
@@ -117,7 +115,7 @@ _ROLES: Final[Mapping[str, Callable[[Conversation, Fields], None]]] = {
 }
 
 
-def _marked(message: Fields, blocks: list[Block]) -> list[Block]:
+def _marked(message: Members, blocks: list[Block]) -> list[Block]:
     """`blocks` with what the message itself says about the prompt cache on the last of them."""
     mark = content.cache_mark(message)
     if mark and blocks:
@@ -125,47 +123,35 @@ def _marked(message: Fields, blocks: list[Block]) -> list[Block]:
     return blocks
 
 
-def _thought(block: Fields) -> Block:
-    kind = block.need("type", TEXT)
-    if kind not in _THOUGHTS:
-        raise wrong(block.at("type"), f"must be one of {', '.join(_THOUGHTS)}")
-    thought: Block = {"type": kind, **{name: block.need(name, TEXT) for name in _THOUGHTS[kind]}}
+def _thought(block: Members) -> Block:
+    kind = block.need_one_of("type", _THOUGHTS)
+    thought: Block = {"type": kind, **{name: block.need(name, str) for name in _THOUGHTS[kind]}}
     block.ignore("index", "cache_control")
-    block.close()
+    block.finish()
     return thought
 
 
-def _call(call: Fields) -> Block:
-    id_ = _tool_id(call.need("id", TEXT), call.at("id"))
-    kind = call.take("type", TEXT)
+def _call(call: Members) -> Block:
+    id_ = _tool_id(call.need("id", str), call.at("id"))
+    kind = call.take("type", str)
     if kind not in (None, "function"):
-        raise call.refusals.inexpressible(call.at("type"), f"has no tool calls of type `{kind}`")
-    name, arguments = _function(call.need_object("function"))
+        refuse_content(call.at("type"), f"its API has no tool calls of type `{kind}`")
+    name, arguments = _function(call.need_child("function"))
     call.ignore("index")
-    call.close()
+    call.finish()
     return _tool_use(id_, name, arguments)
 
 
-def _function(function: Fields) -> tuple[str, Raw]:
-    name = function.need("name", TEXT)
-    text = function.take("arguments", TEXT) or ""
-    function.close()
-    return name, _arguments(text, function.at("arguments"))
+def _function(function: Members) -> tuple[str, msgspec.Raw]:
+    name = function.need("name", str)
+    arguments = spelled_object(function.take("arguments", str) or "")
+    function.finish()
+    if arguments is None:
+        raise function.wrong("arguments", "must be the JSON text of an object")
+    return name, arguments
 
 
-def _arguments(text: str, param: str) -> Raw:
-    """The arguments of a call as they stand in `text`, which is JSON; none are an empty object."""
-    if not text.strip():
-        return Raw(b"{}")
-    encoded = text.encode()
-    try:
-        decode(OBJECT, encoded, param)
-    except GatewayError:
-        raise wrong(param, "must be the JSON text of an object") from None
-    return Raw(encoded)
-
-
-def _tool_use(id_: str, name: str, arguments: Raw) -> Block:
+def _tool_use(id_: str, name: str, arguments: msgspec.Raw) -> Block:
     return {"type": "tool_use", "id": id_, "name": name, "input": arguments}
 
 

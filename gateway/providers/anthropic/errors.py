@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from gateway import errors
+from gateway.providers.reading import UNREADABLE
 
 API_ERROR: Final = "api_error"
 
@@ -112,6 +113,6 @@ def answer_to_chat(status: int, body: bytes) -> tuple[int, bytes]:
     """Status and body of chat completions for an error answer of the Messages API; takes any bytes."""
     try:
         fault = _decode(body).error
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         fault = Fault(type_of_status(status), f"The provider answered with status {status} and no reason.")
     return STATUS_FROM_ANTHROPIC.get(status, status), to_chat(fault)

@@ -28,45 +28,44 @@ from typing import Final
 
 import msgspec
 
-from gateway.errors import bad_request
 from gateway.providers.anthropic.conversation import Conversation
-from gateway.providers.anthropic.fields import (
-    ANY,
-    BOOL,
-    COUNT,
-    OBJECT,
-    TEXT,
-    TEXT_OR_TEXTS,
-    Fields,
-    Refusals,
-    wrong,
-)
 from gateway.providers.anthropic.models import traits
 from gateway.providers.anthropic.response import Translator
 from gateway.providers.anthropic.thinking import read_sampling, read_thinking
 from gateway.providers.anthropic.tools import read_tools
+from gateway.providers.reading import Members
 from gateway.providers.translation import Translation
 
 TARGET: Final = b"/messages"
 
 _NO_BEARING: Final = ("metadata", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention")
 
-# What the API lacks, and the values that do not ask for it.
-_LACKING: Final[Mapping[str, tuple[str, tuple[object, ...]]]] = {
-    "audio": ("has no audio", ()),
-    "frequency_penalty": ("has no penalties", (0,)),
-    "logit_bias": ("has no logit bias", ({},)),
-    "logprobs": ("tells no log probabilities", (False,)),
-    "modalities": ("answers in text alone", (["text"],)),
-    "moderation": ("has no moderation", ()),
-    "n": ("gives one choice", (1,)),
-    "prediction": ("takes no predictions", ()),
-    "presence_penalty": ("has no penalties", (0,)),
-    "seed": ("has no seed", ()),
-    "store": ("stores no completions", (False,)),
-    "top_logprobs": ("tells no log probabilities", (0,)),
-    "verbosity": ("has no verbosity", ("medium",)),
-    "web_search_options": ("has no such options for a search", ()),
+_LACKS: Final[Mapping[str, str]] = {
+    "audio": "its API has no audio",
+    "frequency_penalty": "its API has no penalties",
+    "logit_bias": "its API has no logit bias",
+    "logprobs": "its API tells no log probabilities",
+    "modalities": "its API answers in text alone",
+    "moderation": "its API has no moderation",
+    "n": "its API gives one choice",
+    "prediction": "its API takes no predictions",
+    "presence_penalty": "its API has no penalties",
+    "seed": "its API has no seed",
+    "store": "its API stores no completions",
+    "top_logprobs": "its API tells no log probabilities",
+    "verbosity": "its API has no verbosity",
+    "web_search_options": "its API has no such options for a search",
+}
+_DEFAULTS: Final[Mapping[str, object]] = {
+    "frequency_penalty": 0,
+    "logit_bias": {},
+    "logprobs": False,
+    "modalities": ["text"],
+    "n": 1,
+    "presence_penalty": 0,
+    "store": False,
+    "top_logprobs": 0,
+    "verbosity": "medium",
 }
 _TIERS: Final[Mapping[str, str | None]] = {"auto": None, "priority": None, "default": "standard_only"}
 
@@ -83,13 +82,9 @@ def translate(body: bytes, model: str, *, now: int, drop_unsupported: bool = Fal
     Raises:
         GatewayError: 400, for a body that is not a request, or one that the API cannot express.
     """
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        raise bad_request("The request body is not valid UTF-8.") from None
-    request = Fields.read(body, "", Refusals(drop=drop_unsupported))
+    request = Members.of_request(body, drop=drop_unsupported)
     request.ignore("model", *_NO_BEARING)
-    stream = request.take("stream", BOOL) or False
+    stream = request.take("stream", bool) or False
     with_usage = _wants_usage(request)
     conversation = _conversation(request)
     of_model = traits(model)
@@ -111,86 +106,76 @@ def translate(body: bytes, model: str, *, now: int, drop_unsupported: bool = Fal
         **_service_tier(request),
         **({"stream": True} if stream else {}),
     }
-    _refuse_lacking(request)
-    request.close()
+    request.finish(_LACKS, _DEFAULTS)
     translator = Translator(now, with_usage=with_usage, deprecated_functions=tools.deprecated)
     return Translation(TARGET, msgspec.json.encode(members), translator)
 
 
-def _conversation(request: Fields) -> Conversation:
+def _conversation(request: Members) -> Conversation:
     conversation = Conversation()
-    for message in request.objects("messages"):
+    for message in request.children("messages"):
         conversation.add(message)
     if not conversation.messages:
-        raise wrong("messages", "needs a message with content of the role `user` or `assistant`")
+        raise request.wrong("messages", "needs a message with content of the role `user` or `assistant`")
     return conversation
 
 
-def _wants_usage(request: Fields) -> bool:
-    options = request.object("stream_options")
+def _wants_usage(request: Members) -> bool:
+    options = request.child("stream_options")
     if options is None:
         return False
-    wants = options.take("include_usage", BOOL) or False
+    wants = options.take("include_usage", bool) or False
     options.ignore("include_obfuscation")
-    options.close()
+    options.finish()
     return wants
 
 
-def _max_tokens(request: Fields) -> int | None:
-    limit = request.take("max_completion_tokens", COUNT)
-    deprecated = request.take("max_tokens", COUNT)
+def _max_tokens(request: Members) -> int | None:
+    limit = request.count("max_completion_tokens")
+    deprecated = request.count("max_tokens")
     return limit or deprecated
 
 
-def _stop_sequences(request: Fields) -> Mapping[str, object]:
-    stop = request.take("stop", TEXT_OR_TEXTS)
-    if not stop:
-        return {}
-    return {"stop_sequences": [stop] if isinstance(stop, str) else stop}
+def _stop_sequences(request: Members) -> Mapping[str, object]:
+    stop = request.texts("stop")
+    return {} if stop in ([], [""]) else {"stop_sequences": stop}
 
 
-def _metadata(request: Fields) -> Mapping[str, object]:
-    identifier = request.take("safety_identifier", TEXT)
-    user = request.take("user", TEXT)
+def _metadata(request: Members) -> Mapping[str, object]:
+    identifier = request.take("safety_identifier", str)
+    user = request.take("user", str)
     user_id = identifier or user
     return {"metadata": {"user_id": user_id}} if user_id else {}
 
 
-def _service_tier(request: Fields) -> Mapping[str, object]:
-    tier = request.take("service_tier", TEXT)
+def _service_tier(request: Members) -> Mapping[str, object]:
+    tier = request.take("service_tier", str)
     if tier is None:
         return {}
     if tier not in _TIERS:
-        request.refusals.unsupported("service_tier", f"has no service tier like `{tier}`")
+        request.unsupported("service_tier", f"its API has no service tier like `{tier}`")
         return {}
     own = _TIERS[tier]
     return {} if own is None else {"service_tier": own}
 
 
-def _format(request: Fields) -> Mapping[str, object]:
+def _format(request: Members) -> Mapping[str, object]:
     """The members of `output_config` that `response_format` makes."""
-    form = request.object("response_format")
+    form = request.child("response_format")
     if form is None:
         return {}
-    kind = form.need("type", TEXT)
+    kind = form.need("type", str)
     if kind == "json_schema":
-        described = form.need_object("json_schema")
-        schema: dict[str, object] = {**described.need("schema", OBJECT)}
-        description = described.take("description", TEXT)
+        described = form.need_child("json_schema")
+        schema: dict[str, object] = {**described.need("schema", dict[str, msgspec.Raw])}
+        description = described.take("description", str)
         if description:
             schema.setdefault("description", description)
         described.ignore("name", "strict")  # the name is a label; the API is always strict
-        described.close()
-        form.close()
+        described.finish()
+        form.finish()
         return {"format": {"type": "json_schema", "schema": schema}}
     if kind != "text":
-        form.refusals.unsupported(form.at("type"), f"has no `{kind}`; it takes a `json_schema`")
-    form.close()
+        form.unsupported("type", f"its API has no `{kind}`; it takes a `json_schema`")
+    form.finish()
     return {}
-
-
-def _refuse_lacking(request: Fields) -> None:
-    for name, (lacking, neutral) in _LACKING.items():
-        value = request.take(name, ANY)
-        if value is not None and value not in neutral:
-            request.refusals.unsupported(name, lacking)

@@ -24,6 +24,7 @@ import msgspec
 from gateway.providers.anthropic.errors import answer_to_chat
 from gateway.providers.anthropic.shapes import Block, Message, finish_reason
 from gateway.providers.anthropic.stream import Stream
+from gateway.providers.reading import UNREADABLE
 from gateway.providers.translation import TranslationError
 
 _decode: Final = msgspec.json.Decoder(Message).decode
@@ -47,7 +48,7 @@ class Translator:
         """The chat completion for a message. Raises TranslationError where `body` is none."""
         try:
             message = _decode(body)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise TranslationError(f"its answer is not a message: {error}") from None
         reason = finish_reason(message.stop_reason, deprecated_functions=self._deprecated_functions)
         choice = {

@@ -17,10 +17,9 @@ import msgspec
 
 from gateway.providers.anthropic.errors import Fault, to_chat
 from gateway.providers.anthropic.shapes import Block, Message, StopDetails, Usage, finish_reason
-from gateway.providers.events import EventReader, event
+from gateway.providers.events import DONE, EventReader, event
+from gateway.providers.reading import UNREADABLE
 from gateway.providers.translation import TranslationError
-
-DONE: Final = b"data: [DONE]\n\n"
 
 
 class _Delta(msgspec.Struct, frozen=True):
@@ -90,7 +89,7 @@ class Stream:
             return b""
         try:
             item = _decode(data)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise TranslationError(f"its stream has an event that cannot be read: {error}") from None
         handle = _EVENTS.get(item.type)
         return handle(self, item) if handle is not None else b""

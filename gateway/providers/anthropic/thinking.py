@@ -24,8 +24,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from gateway.providers.anthropic.fields import COUNT, NUMBER, TEXT, Fields, wrong
 from gateway.providers.anthropic.models import Traits
+from gateway.providers.reading import Members
 
 _SHARES: Final[Mapping[str, float]] = {
     "minimal": 0.1,
@@ -49,17 +49,17 @@ class Thinking(NamedTuple):
     on: bool = False
 
 
-def read_thinking(request: Fields, traits: Traits, max_tokens: int, *, forced: bool) -> Thinking:
+def read_thinking(request: Members, traits: Traits, max_tokens: int, *, forced: bool) -> Thinking:
     """Takes all that is about thinking out of `request`; `forced`: a tool must be called.
 
     Raises GatewayError (400).
     """
-    effort = request.take(_EFFORT, TEXT)
+    effort = request.take(_EFFORT, str)
     if effort is not None and effort != "none" and effort not in _LEVELS:
-        raise wrong(_EFFORT, f"must be one of none, {', '.join(_LEVELS)}")
-    given = request.object("thinking")
+        raise request.wrong(_EFFORT, f"must be one of none, {', '.join(_LEVELS)}")
+    given = request.child("thinking")
     if given is not None:
-        kind = given.need("type", TEXT)
+        kind = given.need("type", str)
         members = {"thinking": {"type": kind, **given.rest()}}
         return Thinking(members, _output_config(effort, traits), on=kind in ("enabled", "adaptive"))
     if effort is None:
@@ -69,24 +69,24 @@ def read_thinking(request: Fields, traits: Traits, max_tokens: int, *, forced: b
     return _on(request, traits, effort, max_tokens, forced=forced)
 
 
-def read_sampling(request: Fields, traits: Traits, *, thinks: bool) -> dict[str, object]:
+def read_sampling(request: Members, traits: Traits, *, thinks: bool) -> dict[str, object]:
     """Takes `temperature`, `top_p` and `top_k` out of `request`. Raises GatewayError (400)."""
     lacking = _no_sampling(traits, thinks=thinks)
     given: dict[str, object] = {}
     for name, highest in (("temperature", 2), ("top_p", 1)):
-        value = request.take(name, NUMBER)
+        value = request.take(name, float)
         if value is None or value == 1:
             continue
         if not 0 <= value <= highest:
-            raise wrong(name, f"must be between 0 and {highest}")
+            raise request.wrong(name, f"must be between 0 and {highest}")
         missing = lacking or _too_much(value, given, traits)
         if missing:
-            request.refusals.unsupported(name, missing)
+            request.unsupported(name, missing)
         else:
             given[name] = value
-    top_k = request.take("top_k", COUNT)
+    top_k = request.count("top_k")
     if top_k is not None and lacking:
-        request.refusals.unsupported("top_k", lacking)
+        request.unsupported("top_k", lacking)
     elif top_k is not None:
         given["top_k"] = top_k
     return given
@@ -94,28 +94,28 @@ def read_sampling(request: Fields, traits: Traits, *, thinks: bool) -> dict[str,
 
 def _no_sampling(traits: Traits, *, thinks: bool) -> str:
     if traits.sampling == "none":
-        return "no longer takes it for this model"
-    return "does not take it while the model thinks" if thinks else ""
+        return "its API no longer takes it for this model"
+    return "its API does not take it while the model thinks" if thinks else ""
 
 
 def _too_much(value: float, given: Mapping[str, object], traits: Traits) -> str:
     if value > 1:
-        return "takes no value above 1"
+        return "its API takes no value above 1"
     return (
-        "takes only one of `temperature` and `top_p` for this model"
+        "its API takes only one of `temperature` and `top_p` for this model"
         if given and traits.sampling == "one"
         else ""
     )
 
 
-def _off(request: Fields, traits: Traits) -> Thinking:
+def _off(request: Members, traits: Traits) -> Thinking:
     if traits.off == "always":
-        request.refusals.unsupported(_EFFORT, "cannot turn the thinking of this model off")
+        request.unsupported(_EFFORT, "its API cannot turn the thinking of this model off")
         return Thinking()
     return Thinking() if traits.off is None else Thinking({"thinking": {"type": traits.off}})
 
 
-def _on(request: Fields, traits: Traits, effort: str, max_tokens: int, *, forced: bool) -> Thinking:
+def _on(request: Members, traits: Traits, effort: str, max_tokens: int, *, forced: bool) -> Thinking:
     output_config = _output_config(effort, traits)
     if traits.thinking == "adaptive":
         if forced:
@@ -123,17 +123,17 @@ def _on(request: Fields, traits: Traits, effort: str, max_tokens: int, *, forced
         display = {"display": "summarized"} if traits.display else {}
         return Thinking({"thinking": {"type": "adaptive", **display}}, output_config, on=True)
     if traits.thinking == "none":
-        lacking = "has no thinking for this model"
+        lacking = "its API has no thinking for this model"
     elif forced:
-        lacking = "lets no model think where `tool_choice` asks for a call"
+        lacking = "its API lets no model think where `tool_choice` asks for a call"
     elif max_tokens <= _MIN_BUDGET:
-        lacking = f"lets a model think only with a limit of more than {_MIN_BUDGET} tokens"
+        lacking = f"its API lets a model think only with a limit of more than {_MIN_BUDGET} tokens"
     else:
         budget = min(max(int(max_tokens * _SHARES[effort]), _MIN_BUDGET), _MAX_BUDGET)
         enabled = {"type": "enabled", "budget_tokens": budget}
         return Thinking({"thinking": enabled}, output_config, on=True)
     if not output_config:
-        request.refusals.unsupported(_EFFORT, lacking)
+        request.unsupported(_EFFORT, lacking)
     return Thinking({}, output_config)
 
 

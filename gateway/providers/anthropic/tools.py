@@ -17,12 +17,11 @@ from typing import Final, NamedTuple
 import msgspec
 
 from gateway.providers.anthropic.content import Block, cache_mark
-from gateway.providers.anthropic.fields import BOOL, OBJECT, TEXT, Fields, Raw, wrong
 from gateway.providers.anthropic.models import Traits
+from gateway.providers.reading import Members, wrong
 
 _WORDS: Final[Mapping[str, str]] = {"auto": "auto", "none": "none", "required": "any"}
 _FORCED: Final = ("any", "tool")
-_TEXT_OR_OBJECT: Final = msgspec.json.Decoder(str | dict[str, Raw]).decode
 
 
 class Tools(NamedTuple):
@@ -38,22 +37,22 @@ class Tools(NamedTuple):
     deprecated: bool
 
 
-def read_tools(request: Fields, traits: Traits) -> Tools:
+def read_tools(request: Members, traits: Traits) -> Tools:
     """Takes all that is about tools out of `request`. Raises GatewayError (400)."""
-    functions = request.objects("functions")
+    functions = request.children("functions")
     definitions = [_definition(function, cache_mark(function)) for function in functions]
-    for tool in request.objects("tools"):
-        kind = tool.take("type", TEXT) or "function"
+    for tool in request.children("tools"):
+        kind = tool.take("type", str) or "function"
         if kind == "function":
-            definitions.append(_definition(tool.need_object("function"), cache_mark(tool)))
-            tool.close()
+            definitions.append(_definition(tool.need_child("function"), cache_mark(tool)))
+            tool.finish()
         else:
-            tool.refusals.unsupported(tool.at("type"), f"has no tools of type `{kind}`")
-    parallel = request.take("parallel_tool_calls", BOOL)
+            tool.unsupported("type", f"its API has no tools of type `{kind}`")
+    parallel = request.take("parallel_tool_calls", bool)
     choice = _choice(request, "tool_choice", traits) or _choice(request, "function_call", traits)
     if not definitions:
         if choice is not None and choice["type"] in _FORCED:
-            raise wrong("tool_choice", "asks for a call, but `tools` has none that could be called")
+            raise request.wrong("tool_choice", "asks for a call, but `tools` has none that could be called")
         return Tools({}, forced=False, deprecated=False)
     if (functions or parallel is False) and (choice is None or choice["type"] != "none"):
         choice = {**(choice or {"type": "auto"}), "disable_parallel_tool_use": True}
@@ -64,26 +63,27 @@ def read_tools(request: Fields, traits: Traits) -> Tools:
     return Tools(members, forced, deprecated=bool(functions))
 
 
-def _definition(function: Fields, mark: Mapping[str, object]) -> Block:
-    tool: Block = {"name": function.need("name", TEXT)}
-    description = function.take("description", TEXT)
+def _definition(function: Members, mark: Mapping[str, object]) -> Block:
+    tool: Block = {"name": function.need("name", str)}
+    description = function.take("description", str)
     if description:
         tool["description"] = description
+    parameters = function.take("parameters", dict[str, msgspec.Raw])
     # The API asks for a type at the root, which chat completions lets one leave out.
-    tool["input_schema"] = {"type": "object", **(function.take("parameters", OBJECT) or {"properties": {}})}
-    if function.take("strict", BOOL):
+    tool["input_schema"] = {"type": "object", **(parameters or {"properties": {}})}
+    if function.take("strict", bool):
         tool["strict"] = True
-    function.close()
+    function.finish()
     return {**tool, **mark}
 
 
-def _choice(request: Fields, member: str, traits: Traits) -> Block | None:
-    given = request.take(member, _TEXT_OR_OBJECT)
+def _choice(request: Members, member: str, traits: Traits) -> Block | None:
+    given = request.text_or_child(member)
     if given is None:
         return None
-    choice = _word(given, member) if isinstance(given, str) else _named(given, request, member)
+    choice = _word(given, member) if isinstance(given, str) else _named(given, member)
     if choice is not None and choice["type"] in _FORCED and not traits.forced_tools:
-        request.refusals.unsupported(member, "lets this model decide by itself whether it calls a tool")
+        request.unsupported(member, "its API lets this model decide by itself whether it calls a tool")
         return None
     return choice
 
@@ -94,17 +94,16 @@ def _word(word: str, member: str) -> Block:
     return {"type": _WORDS[word]}
 
 
-def _named(given: Mapping[str, Raw], request: Fields, member: str) -> Block | None:
-    choice = Fields(given, member, request.refusals)
+def _named(choice: Members, member: str) -> Block | None:
     if member == "tool_choice":
-        kind = choice.need("type", TEXT)
+        kind = choice.need("type", str)
         if kind != "function":
-            request.refusals.unsupported(choice.at("type"), f"has no tool choice of type `{kind}`")
+            choice.unsupported("type", f"its API has no tool choice of type `{kind}`")
             return None
-        function = choice.need_object("function")
-        choice.close()
+        function = choice.need_child("function")
+        choice.finish()
     else:
         function = choice
-    name = function.need("name", TEXT)
-    function.close()
+    name = function.need("name", str)
+    function.finish()
     return {"type": "tool", "name": name}

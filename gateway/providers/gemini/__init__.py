@@ -1,7 +1,7 @@
 """The `gemini` format: Google's native API, spoken to behind chat completions and embeddings.
 
 - request.py, messages.py, parts.py, tools.py, thinking.py, models.py: a chat completions request becomes a
-  `generateContent` one. members.py reads what the client sent.
+  `generateContent` one.
 - response.py, answer.py, errors.py: the answer becomes a chat completion, plain or streamed.
 - embeddings.py: both directions of embeddings.
 

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from gateway.providers.gemini.members import UNREADABLE, Json
+from gateway.providers.reading import UNREADABLE, Json
 from gateway.providers.translation import TranslationError
 
 FINISH_REASONS: Final = {

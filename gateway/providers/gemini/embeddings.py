@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from gateway.providers.gemini import errors, models
-from gateway.providers.gemini.members import UNREADABLE, Json, Members, members_of_body
+from gateway.providers.reading import UNREADABLE, Json, Members
 from gateway.providers.translation import TranslationError
 
 
@@ -35,7 +35,7 @@ class EmbeddingsRequest(NamedTuple):
 
 def read(body: bytes, model: str, *, drop: bool) -> EmbeddingsRequest:
     """The request for `model`; `drop` leaves out what the API lacks. Raises GatewayError (400)."""
-    request = members_of_body(body, drop=drop)
+    request = Members.of_request(body, drop=drop)
     request.ignore("model", "user")
     texts = _texts(request)
     encoding = request.take("encoding_format", str) or "float"

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from gateway.errors import INVALID_REQUEST, RATE_LIMIT, SERVER, TIMEOUT, UNAVAILABLE, GatewayError
+from gateway.providers.reading import UNREADABLE
 
 _CODES: Final[dict[str, tuple[int, str, str]]] = {
     "INVALID_ARGUMENT": (400, INVALID_REQUEST, "invalid_argument"),
@@ -69,7 +70,7 @@ def read(body: bytes, status: int = 0) -> GatewayError | None:
     """
     try:
         decoded = _body_of(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
     if isinstance(decoded, _Body):
         return _translated(decoded.error, status)

@@ -23,12 +23,11 @@ from typing import Final, NamedTuple
 import msgspec
 
 from gateway.providers.gemini import parts
-from gateway.providers.gemini.members import UNREADABLE, Json, Members, refuse_content
 from gateway.providers.gemini.models import NEWEST
+from gateway.providers.reading import Json, Members, refuse_content, spelled_object
 
 NO_SIGNATURE: Final = "skip_thought_signature_validator"
 """The `thoughtSignature` of a call that Gemini has not made."""
-_arguments_of: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _LACKS: Final = {"name": "its API has no names of participants"}
 _OTHER_CONTENT: Final = {
     "audio": "its API has no audio of earlier answers; send the transcript as `content`",
@@ -70,11 +69,11 @@ class _Conversation:
         self.contents: list[Json] = []
 
     def add_system(self, message: Members, _current: bool) -> None:
-        content = _content(message)
+        content = message.need_text_or_children("content")
         self.system += parts.read(content, ("text",), self._generation) or [{"text": ""}]
 
     def add_user(self, message: Members, _current: bool) -> None:
-        content = _content(message)
+        content = message.need_text_or_children("content")
         self._append("user", parts.read(content, parts.MEDIA, self._generation))
 
     def add_assistant(self, message: Members, current: bool) -> None:
@@ -86,7 +85,7 @@ class _Conversation:
         if signature is not None:
             made = made or [{"text": ""}]
             made[-1]["thoughtSignature"] = signature
-        calls = [self._call(call) for call in message.children("tool_calls") or []]
+        calls = [self._call(call) for call in message.children("tool_calls")]
         signed = any("thoughtSignature" in call for call in calls)
         if calls and current and not signed and self._generation >= NEWEST:
             calls[0]["thoughtSignature"] = NO_SIGNATURE
@@ -96,7 +95,7 @@ class _Conversation:
         self._append("model", made + calls)
 
     def add_tool(self, message: Members, _current: bool) -> None:
-        content = _content(message)
+        content = message.need_text_or_children("content")
         call_id = message.need("tool_call_id", str)
         name = self._names.get(call_id)
         if name is None:
@@ -148,23 +147,12 @@ _READERS: Final[dict[str, Callable[[_Conversation, Members, bool], None]]] = {
 """By role; the flag tells whether the message stands behind the last of the user."""
 
 
-def _content(message: Members) -> str | list[Members]:
-    content = message.text_or_children("content")
-    if content is None:
-        raise message.wrong("content", "is missing; it must be a string or an array of parts")
-    return content
-
-
 def _arguments(function: Members) -> msgspec.Raw:
     """The arguments as the object that they spell, in the bytes that came."""
-    arguments = function.need("arguments", str)
-    if not arguments.strip():
-        return msgspec.Raw(b"{}")
-    try:
-        _arguments_of(arguments)
-    except UNREADABLE:
-        raise function.wrong("arguments", "must be a JSON object in a string") from None
-    return msgspec.Raw(arguments.encode())
+    arguments = spelled_object(function.need("arguments", str))
+    if arguments is None:
+        raise function.wrong("arguments", "must be a JSON object in a string")
+    return arguments
 
 
 def _signature(carrier: Members) -> str | None:

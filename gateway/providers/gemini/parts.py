@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from gateway.providers.gemini.members import Json, Members, refuse_content
 from gateway.providers.gemini.models import NEWEST
+from gateway.providers.reading import Json, Members, refuse_content
 
 _WEB_URL: Final = re.compile(r"(?is)https?://[^/?#]+[^?#]*?(?:\.([a-z0-9]{1,5}))?(?:[?#].*)?").fullmatch
 _RESOLUTIONS: Final = {"low": "MEDIA_RESOLUTION_LOW", "high": "MEDIA_RESOLUTION_HIGH"}

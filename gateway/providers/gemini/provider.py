@@ -26,6 +26,8 @@ class GeminiProvider(Provider):
     refused.
     """
 
+    translated_paths = frozenset({_CHAT, _EMBEDDINGS})
+
     def __init__(self, name: str, settings: schema.Provider) -> None:
         super().__init__(name, settings)
         path = self.base_path

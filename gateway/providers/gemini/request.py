@@ -31,7 +31,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from gateway.providers.gemini import messages, models, thinking, tools
-from gateway.providers.gemini.members import Json, Members, members_of_body
+from gateway.providers.reading import Json, Members
 
 _NUMBERS: Final[dict[str, tuple[str, type[int] | type[float]]]] = {
     "temperature": ("temperature", float),
@@ -44,6 +44,7 @@ _UNLESS_ZERO: Final[dict[str, tuple[str, type[int] | type[float]]]] = {
     "frequency_penalty": ("frequencyPenalty", float),
     "top_logprobs": ("logprobs", int),
 }
+_TEXTS: Final = "must be a string or an array of strings"
 _SERVICE_TIERS: Final = {"default": "standard", "flex": "flex", "priority": "priority"}
 _GOOGLE: Final = {"cached_content": "cachedContent", "safety_settings": "safetySettings"}
 _NO_BEARING: Final = ("user", "safety_identifier", "metadata", "prompt_cache_key", "prompt_cache_retention")
@@ -80,7 +81,7 @@ def read(body: bytes, model: str, *, drop: bool) -> ChatRequest:
 
     Raises GatewayError (400) that names the parameter.
     """
-    request = members_of_body(body, drop=drop)
+    request = Members.of_request(body, drop=drop)
     request.ignore("model", *_NO_BEARING)
     generation = models.generation(model)
     streamed = request.take("stream", bool) or False
@@ -99,17 +100,15 @@ def read(body: bytes, model: str, *, drop: bool) -> ChatRequest:
     tier = _tier(request)
     if tier is not None:
         made["serviceTier"] = tier
-    _ignore_defaults(request, has_tools="tools" in made)
-    request.finish(_LACKS)
+    if "tools" not in made:
+        request.ignore("parallel_tool_calls")
+    request.finish(_LACKS, _DEFAULTS)
     method = "streamGenerateContent?alt=sse" if streamed else "generateContent"
     return ChatRequest(models.path(model, method), msgspec.json.encode(made), streamed, usage_asked)
 
 
 def _conversation(request: Members, generation: int) -> Json:
-    given = request.children("messages")
-    if given is None:
-        raise request.wrong("messages", "is missing; it must be an array of messages")
-    chat = messages.read(given, generation)
+    chat = messages.read(request.children("messages"), generation)
     if not chat.contents:
         raise request.wrong("messages", "must have one that is not a system or developer message")
     made: Json = {"contents": chat.contents}
@@ -146,7 +145,7 @@ def _sampling(request: Members) -> Json:
     count = request.take("n", int)
     if count is not None and count != 1:
         config["candidateCount"] = count
-    stop = request.texts("stop")
+    stop = request.texts("stop", _TEXTS)
     if stop:
         config["stopSequences"] = stop
     if request.take("logprobs", bool):
@@ -155,7 +154,7 @@ def _sampling(request: Members) -> Json:
 
 
 def _modalities(request: Members) -> Json:
-    wanted = request.texts("modalities")
+    wanted = request.texts("modalities", _TEXTS)
     if not {"text", "image"}.issuperset(wanted):
         request.unsupported("modalities", "its API answers chats in text and images only")
         return {}
@@ -207,10 +206,3 @@ def _tier(request: Members) -> str | None:
     if tier not in _SERVICE_TIERS and tier != "auto":
         request.unsupported("service_tier", f"its API has the tiers {', '.join(_SERVICE_TIERS)}")
     return _SERVICE_TIERS.get(tier)
-
-
-def _ignore_defaults(request: Members, *, has_tools: bool) -> None:
-    for name, default in _DEFAULTS.items():
-        request.ignore_default(name, default)
-    if not has_tools:
-        request.ignore("parallel_tool_calls")

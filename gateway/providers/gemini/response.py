@@ -6,13 +6,11 @@ import hashlib
 
 import msgspec
 
-from gateway.providers.events import EventReader, event
+from gateway.providers.events import DONE, EventReader, event
 from gateway.providers.gemini import answer, errors
 from gateway.providers.gemini.answer import Answer, Candidate
-from gateway.providers.gemini.members import Json
+from gateway.providers.reading import Json
 from gateway.providers.translation import TranslationError
-
-DONE = event(b"[DONE]")
 
 
 class ChatTranslator:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.providers.gemini import models
-from gateway.providers.gemini.members import Json, Members
+from gateway.providers.reading import Json, Members
 
 _BUDGETS: Final = {
     "none": 0,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from gateway.providers.gemini.members import Json, Members
+from gateway.providers.reading import Json, Members
 
 _MODES: Final = {"none": "NONE", "auto": "AUTO", "required": "ANY"}
 _ALLOWED_MODES: Final = {"auto": "VALIDATED", "required": "ANY"}
@@ -26,7 +26,7 @@ def read(request: Members) -> Tools:
     """The functions of `tools`. Raises GatewayError (400) for tools of another type."""
     declarations = []
     strict = False
-    for tool in request.children("tools") or []:
+    for tool in request.children("tools"):
         kind = tool.need("type", str)
         if kind != "function":
             tool.unsupported("type", f"its API has functions only, not {kind!r}")
@@ -78,11 +78,9 @@ def _named(chosen: Members) -> Json | None:
 
 
 def _allowed(allowed: Members) -> Json:
-    mode = allowed.need("mode", str)
-    if mode not in _ALLOWED_MODES:
-        raise allowed.wrong("mode", f"must be one of {', '.join(_ALLOWED_MODES)}")
+    mode = allowed.need_one_of("mode", _ALLOWED_MODES)
     names = []
-    for tool in allowed.children("tools") or []:
+    for tool in allowed.children("tools"):
         function = tool.need_child("function", '{"name": "f"}')
         names.append(function.need("name", str))
         function.finish()

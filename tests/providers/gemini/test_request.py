@@ -144,7 +144,11 @@ def test_parallel_calls_cannot_be_turned_off(sent: Sent, refusal: Refusal) -> No
 @pytest.mark.parametrize(
     ("parameters", "param", "message"),
     [
-        ({"messages": None}, "messages", "`messages` is missing; it must be an array of messages."),
+        (
+            {"messages": None},
+            "messages",
+            "`messages` must have one that is not a system or developer message.",
+        ),
         ({"messages": "Hi"}, "messages", "`messages` must be an array of objects."),
         ({"messages": ["Hi"]}, "messages[0]", "`messages[0]` must be a JSON object."),
         ({"messages": []}, "messages", "`messages` must have one that is not a system or developer message."),
@@ -183,12 +187,12 @@ def test_what_is_wrong_is_told_by_its_path(
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"", "The request body is not valid JSON in UTF-8 (RFC 8259)."),
+        (b"", "The request body must be JSON in UTF-8 (RFC 8259)."),
         (b"[]", "The request body must be a JSON object."),
-        (b'{"a": 1', "The request body is not valid JSON in UTF-8 (RFC 8259)."),
-        (b'{"a": "\xff"}', "The request body is not valid UTF-8."),
+        (b'{"a": 1', "The request body must be JSON in UTF-8 (RFC 8259)."),
+        (b'{"a": "\xff"}', "The request body must be JSON in UTF-8 (RFC 8259)."),
         (b'{"a": ' + b"[" * 100_000, "The request body is nested too deeply."),
-        (b'{"a": {"b": "\\ud800"}}', "The request body is not valid JSON in UTF-8 (RFC 8259)."),
+        (b'{"a": {"b": "\\ud800"}}', "The request body must be JSON in UTF-8 (RFC 8259)."),
     ],
 )
 def test_a_body_that_cannot_be_read(body: bytes, message: str) -> None:

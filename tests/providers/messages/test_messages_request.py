@@ -112,26 +112,6 @@ def test_what_asks_for_nothing_is_not_refused(given: dict[str, Any]) -> None:
     assert put(**given) == BARE
 
 
-@pytest.mark.parametrize(
-    ("model", "name"),
-    [
-        ("o3", "max_completion_tokens"),
-        ("gpt-5.2", "max_completion_tokens"),
-        ("gpt-6-astra", "max_completion_tokens"),
-        ("gpt-10", "max_completion_tokens"),
-        ("openai/o4-mini", "max_completion_tokens"),
-        ("codex-mini-latest", "max_completion_tokens"),
-        ("gpt-4o", "max_tokens"),
-        ("openai/gpt-oss-120b", "max_tokens"),
-        ("olmo-3", "max_tokens"),
-        ("gpt-35-turbo", "max_tokens"),
-        ("mistral-large-latest", "max_tokens"),
-    ],
-)
-def test_the_limit_has_the_name_that_the_model_knows(model: str, name: str) -> None:
-    assert put(model) == {"model": model, "messages": HELLO, name: 100}
-
-
 def test_tools_become_functions_and_hints_are_passed_over() -> None:
     hinted = {**WEATHER, "type": "custom", "cache_control": {"type": "ephemeral"}, "strict": True}
     harmless = {"eager_input_streaming": True, "defer_loading": False, "allowed_callers": ["direct"]}

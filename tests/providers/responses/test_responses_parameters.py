@@ -34,7 +34,7 @@ def test_instructions_come_first() -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"max_output_tokens": 16}, {"max_completion_tokens": 16}),
+        ({"max_output_tokens": 16}, {"max_tokens": 16}),
         ({"temperature": 0.5, "top_p": 1}, {"temperature": 0.5, "top_p": 1}),
         ({"user": "u", "safety_identifier": "s"}, {"user": "u", "safety_identifier": "s"}),
         ({"service_tier": "flex"}, {"service_tier": "flex"}),

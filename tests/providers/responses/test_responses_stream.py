@@ -10,6 +10,7 @@ from responses_api import (
     CITATION,
     DONE,
     LOGPROBS,
+    NOW,
     chunk,
     events,
     function_call,
@@ -20,7 +21,22 @@ from responses_api import (
     types,
 )
 
+from gateway.providers.dialects.responses import translate
 from gateway.providers.translation import TranslationError
+
+
+def test_what_is_told_back_of_a_request_in_many_lines_stays_in_one() -> None:
+    request: dict[str, Any] = {
+        "input": "hi",
+        "tools": [{"type": "function", "name": "f", "parameters": {"type": "object"}}],
+        "tool_choice": {"type": "function", "name": "f"},
+        "text": {"format": {"type": "json_schema", "name": "n", "schema": {"type": "object"}}},
+    }
+    translating = translate(json.dumps(request, indent=2).encode(), "up", NOW).translator
+    stream = chunk({"content": "a"}, "stop") + DONE
+    created = parsed(translating.feed(stream) + translating.end())[0]["response"]
+    assert (created["tools"], created["tool_choice"]) == (request["tools"], request["tool_choice"])
+    assert created["text"] == {**request["text"], "verbosity": "medium"}
 
 
 def test_a_streamed_text() -> None:

@@ -4,7 +4,7 @@
 |---|---|
 | `model` | the provider's model, as routed |
 | `system`, `messages` | messages (conversation.py, content.py, thinking.py) |
-| `max_tokens` | `max_tokens`; `max_completion_tokens` for models of OpenAI's that want it; 0 is an error |
+| `max_tokens` | `max_tokens`, or `max_completion_tokens` as the model wants (limits.py); 0 is an error |
 | `temperature`, `top_p` | unchanged, as are all digits |
 | `stop_sequences` | `stop` |
 | `stream` | unchanged, with `stream_options.include_usage` |

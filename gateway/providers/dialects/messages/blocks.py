@@ -17,8 +17,8 @@ from typing import Final
 
 import msgspec
 
-from gateway.providers.dialects.messages.members import Json
 from gateway.providers.events import MAX_EVENT, event
+from gateway.providers.reading import Json
 from gateway.providers.translation import TranslationError
 
 _MARKS: Final = re.compile(r'\\.?|["{}\[\]]', re.DOTALL).findall

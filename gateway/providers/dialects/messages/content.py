@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from gateway.providers.dialects.messages.members import Json, Members, refuse_content
+from gateway.providers.reading import Json, Members, refuse_content
 
 Parts = list[Json]
 Reader = Callable[[Members], Parts]

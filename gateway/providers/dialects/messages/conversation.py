@@ -23,9 +23,9 @@ from gateway.providers.dialects.messages.content import (
     text,
     text_part,
 )
-from gateway.providers.dialects.messages.members import Json, Members, refuse_content
 from gateway.providers.dialects.messages.thinking import Recollection, Seal
 from gateway.providers.dialects.messages.tools import id_for_provider
+from gateway.providers.reading import Json, Members, refuse_content
 
 _TEXTS: Final = {"text": text}
 _ROLES: Final = ("user", "assistant", "system")
@@ -38,7 +38,7 @@ def conversation(request: Members, model: str) -> list[Json]:
     messages = request.children("messages")
     if not messages:
         raise request.wrong("messages", "must be an array of at least one message")
-    roles = [_role(message) for message in messages]
+    roles = [message.need_one_of("role", _ROLES) for message in messages]
     if roles[-1] == "assistant":
         # Left in, it would be answered by a turn of its own rather than be continued.
         messages[-1].unsupported("role", "chat completions does not continue a message of the assistant")
@@ -56,20 +56,11 @@ def conversation(request: Members, model: str) -> list[Json]:
     return turns
 
 
-def _role(message: Members) -> str:
-    role = message.need("role", str)
-    if role not in _ROLES:
-        raise message.wrong("role", f"must be one of {', '.join(_ROLES)}")
-    return role
-
-
 def _said(turn: list[Members], readers: Mapping[str, Reader]) -> Parts:
     """The parts that `readers` make of the messages of a turn."""
     said: Parts = []
     for message in turn:
-        content = message.text_or_children("content")
-        if content is None:
-            raise message.wrong("content", "is missing: it must be a string or an array of content blocks")
+        content = message.need_text_or_children("content")
         said += [text_part(content)] if isinstance(content, str) else parts_of(content, readers)
     return said
 
@@ -138,7 +129,7 @@ def _assistant(turn: list[Members], seal: Seal) -> Json:
 def _call(block: Members) -> tuple[str, Json]:
     """A call and its id; the arguments stay byte for byte what came as `input`."""
     identifier = id_for_provider(block.need("id", str))
-    arguments = block.raw_object("input", "must be an object")
+    arguments = block.need_raw_object("input", "must be an object")
     caller = block.child("caller")
     if caller is not None and caller.need("type", str) != "direct":
         refuse_content(caller.at("type"), "in chat completions the model alone calls tools")

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from gateway.providers.anthropic.errors import API_ERROR, KIND_OF_TYPE, STATUS_TO_ANTHROPIC, type_of_status
-from gateway.providers.dialects.messages.members import UNREADABLE
+from gateway.providers.reading import UNREADABLE
 
 # Reversed: of several names for one type, the first of the table counts.
 _NAME_OF_TYPE: Final = {kind.type: name for name, kind in reversed([*KIND_OF_TYPE.items()])}

@@ -6,21 +6,21 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from gateway.providers.dialects.messages.completion import (
+from gateway.providers.dialects.completion import (
+    Called,
     ChatMessage,
     Completion,
-    Stop,
     ToolCall,
     Usage,
     completion,
     is_told,
 )
-from gateway.providers.dialects.messages.members import UNREADABLE, Json
+from gateway.providers.dialects.messages.stop import Stop
 from gateway.providers.dialects.messages.thinking import Hidden, Seal, extra, thoughts_of
 from gateway.providers.dialects.messages.tools import id_for_client
+from gateway.providers.reading import Json, spelled_object
 from gateway.providers.translation import TranslationError
 
-_decode_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _EMPTY: Final[Json] = {}
 
 
@@ -39,7 +39,7 @@ class Asked(NamedTuple):
 def message(body: bytes, asked: Asked) -> bytes:
     """The Message. Raises TranslationError."""
     answer = completion(body)
-    choice = next((choice for choice in answer.choices or [] if choice.index == 0), None)
+    choice = answer.choice()
     if choice is None or choice.message is None:
         raise TranslationError("it has no choice with a message")
     stop = Stop(asked.stops)
@@ -59,8 +59,21 @@ def head(answer: Completion, asked: Asked) -> Json:
         "content": [],
         "stop_reason": None,
         "stop_sequence": None,
-        "usage": (answer.usage or Usage()).to_messages(),
+        "usage": told_usage(answer.usage or Usage()),
     }
+
+
+def told_usage(usage: Usage) -> Json:
+    """The usage of a Message, whose `input_tokens` are those that no cache had part in."""
+    told: Json = {
+        "input_tokens": max(0, (usage.prompt_tokens or 0) - usage.cached - usage.cache_written),
+        "cache_creation_input_tokens": usage.cache_written,
+        "cache_read_input_tokens": usage.cached,
+        "output_tokens": usage.completion_tokens or 0,
+    }
+    if usage.reasoning:
+        told["output_tokens_details"] = {"thinking_tokens": usage.reasoning}
+    return told
 
 
 def call_id(call: ToolCall, message_id: str, number: int) -> str:
@@ -91,25 +104,21 @@ def _content(said: ChatMessage, message_id: str, asked: Asked) -> list[Json]:
     if is_told(said.extra_content) and asked.thoughts_shown:
         blocks.append(hidden_block(extra("", said.extra_content), seal))
     for number, call in enumerate(said.tool_calls or []):
-        if call.function.name is None:
+        called = call.function or Called()
+        if called.name is None:
             raise TranslationError("it calls a tool without a name")
         identifier = call_id(call, message_id, number)
         if is_told(call.extra_content):
             blocks.append(hidden_block(extra(identifier, call.extra_content), seal))
-        blocks.append(call_start(identifier, call.function.name) | {"input": _input(call)})
+        blocks.append(call_start(identifier, called.name) | {"input": _input(called)})
     return blocks
 
 
-def _input(call: ToolCall) -> object:
+def _input(called: Called) -> object:
     """The arguments, byte for byte; where a model wrote none that are an object, as Anthropic has them told.
 
     https://platform.claude.com/docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming
     """
-    arguments = call.function.arguments or ""
-    if not arguments.strip():
-        return _EMPTY
-    try:
-        _decode_object(arguments)
-    except UNREADABLE:
-        return {"INVALID_JSON": arguments}
-    return msgspec.Raw(arguments.encode())
+    arguments = called.arguments or ""
+    spelled = spelled_object(arguments)
+    return {"INVALID_JSON": arguments} if spelled is None else spelled

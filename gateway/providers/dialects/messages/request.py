@@ -6,22 +6,18 @@ https://platform.openai.com/docs/api-reference/chat/create.
 
 from __future__ import annotations
 
-import re
 from hashlib import sha256
 from typing import Final
 
 import msgspec
 
+from gateway.providers.dialects.limits import limit_name
 from gateway.providers.dialects.messages.conversation import conversation
-from gateway.providers.dialects.messages.members import Json, Members
 from gateway.providers.dialects.messages.message import Asked
 from gateway.providers.dialects.messages.tools import tool_members
 from gateway.providers.dialects.messages.translator import MessagesTranslator
+from gateway.providers.reading import Json, Members
 from gateway.providers.translation import Translation
-
-# OpenAI's models that think refuse `max_tokens`; of the servers that are compatible, not all know the other
-# name, and gpt-oss is what others serve.
-_ONLY_COMPLETION_TOKENS: Final = re.compile(r"(?:.*/)?(?:o[1-9]|codex|gpt-(?:[5-9]|[12][0-9]))").match
 
 MAX_USER: Final = 64
 """Characters of `user` that OpenAI takes; some other providers take 128."""
@@ -46,7 +42,7 @@ def translate(body: bytes, model: str, *, drop_unsupported: bool = False) -> Tra
     """
     request = Members.of_request(body, drop=drop_unsupported)
     request.ignore("model", "cache_control")
-    stops = request.take("stop_sequences", list[str]) or []
+    stops = request.take("stop_sequences", list[str], "must be an array of strings") or []
     thinking, shown = _thinking(request)
     effort, output = _output(request)
     chat: Json = {"model": model, "messages": conversation(request, model)}
@@ -71,7 +67,7 @@ def _sampling(request: Members, model: str) -> Json:
     limit = request.need("max_tokens", int)
     if limit < 1:
         raise request.wrong("max_tokens", "must be at least 1: chat completions cannot just fill a cache")
-    members: Json = {"max_completion_tokens" if _ONLY_COMPLETION_TOKENS(model) else "max_tokens": limit}
+    members: Json = {limit_name(model): limit}
     for name in ("temperature", "top_p"):
         number = request.number(name)
         if number is not None:
@@ -112,7 +108,7 @@ def _output(request: Members) -> tuple[str | None, Json]:
         return effort, {}
     if form.need("type", str) != "json_schema":
         raise form.wrong("type", "must be json_schema")
-    schema = form.raw_object("schema", "must be a JSON schema, which is an object")
+    schema = form.need_raw_object("schema", "must be a JSON schema, which is an object")
     form.finish()
     # Anthropic's API keeps to every schema; here that must be asked for.
     wanted = {"name": "output", "strict": True, "schema": schema}

@@ -9,25 +9,29 @@ https://platform.openai.com/docs/api-reference/chat-streaming.
 
 from __future__ import annotations
 
-from typing import Final
-
-from gateway.providers.dialects.messages.blocks import Block, BlockWriter, typed_event
-from gateway.providers.dialects.messages.completion import (
+from gateway.providers.dialects.completion import (
+    Called,
     ChatMessage,
     Completion,
-    Stop,
     ToolCall,
     Usage,
     completion,
     is_told,
 )
+from gateway.providers.dialects.messages.blocks import Block, BlockWriter, typed_event
 from gateway.providers.dialects.messages.errors import error_event
-from gateway.providers.dialects.messages.message import Asked, call_id, call_start, head, hidden_block
+from gateway.providers.dialects.messages.message import (
+    Asked,
+    call_id,
+    call_start,
+    head,
+    hidden_block,
+    told_usage,
+)
+from gateway.providers.dialects.messages.stop import Stop
 from gateway.providers.dialects.messages.thinking import Hidden, Seal, Thought, extra, thoughts_of
-from gateway.providers.events import Event, EventReader, event
+from gateway.providers.events import LAST, Event, EventReader, event
 from gateway.providers.translation import TranslationError
-
-_DONE: Final = b"[DONE]"
 
 
 class MessageStream:
@@ -63,7 +67,7 @@ class MessageStream:
         return self._finish()
 
     def _take(self, told: Event) -> bytes:
-        if told.data == _DONE:
+        if told.data == LAST:
             return self._finish()
         chunk = completion(told.data)
         if is_told(chunk.error) or told.name == "error":
@@ -91,7 +95,7 @@ class MessageStream:
             raise TranslationError("its stream has no choice")
         self._is_over = True
         self._blocks.end()
-        usage = (self._usage or Usage()).to_messages()
+        usage = told_usage(self._usage or Usage())
         stop = self._stop.members()
         return b"".join(
             [
@@ -134,17 +138,18 @@ class MessageStream:
         if begun is None or _is_another(call, *begun):
             begun = self._calls[index] = self._begin_call(call)
         _, block = begun
-        if call.function.arguments:
+        if call.function is not None and call.function.arguments:
             self._blocks.add(block, "input_json_delta", "partial_json", call.function.arguments)
 
     def _begin_call(self, call: ToolCall) -> tuple[str, Block]:
-        if call.function.name is None:
+        name = (call.function or Called()).name
+        if name is None:
             raise TranslationError("its stream calls a tool without a name")
         identifier = call_id(call, self._id, self._call_count)
         self._call_count += 1
         if is_told(call.extra_content):
             self._hide(extra(identifier, call.extra_content))
-        block = Block(call_start(identifier, call.function.name), is_call=True)
+        block = Block(call_start(identifier, name), is_call=True)
         return identifier, self._begin(block, "tool_use")
 
     def _hide(self, hidden: Hidden) -> None:
@@ -163,6 +168,6 @@ class MessageStream:
 
 def _is_another(call: ToolCall, identifier: str, block: Block) -> bool:
     """Whether a piece at a call's index begins one more: some providers have them all at 0, or at none."""
-    if not call.function.name:
+    if call.function is None or not call.function.name:
         return False
     return call.id != identifier if call.id else block.may_end

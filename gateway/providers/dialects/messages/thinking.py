@@ -17,13 +17,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from gateway.providers.dialects.messages.completion import ChatMessage, SignedThought
-from gateway.providers.dialects.messages.members import UNREADABLE, Json, Members
+from gateway.providers.dialects.completion import THOUGHT_MEMBERS, ChatMessage, ThinkingBlock
+from gateway.providers.reading import UNREADABLE, Json, Members
 
-_TEXTS: Final = ("reasoning_content", "reasoning")
 _BLOCKS: Final = "thinking_blocks"
 _EXTRA: Final = "extra_content"
-_MEMBERS: Final = (*_TEXTS, _BLOCKS, _EXTRA)
+_MEMBERS: Final = (*THOUGHT_MEMBERS, _BLOCKS, _EXTRA)
 
 
 class Thought(NamedTuple):
@@ -73,7 +72,7 @@ def thoughts_of(message: ChatMessage) -> list[Thought | Hidden]:
     """The thoughts in a message or in a delta; those with signatures where the same are told twice."""
     if message.thinking_blocks:
         return [_thought(block) for block in message.thinking_blocks]
-    for member in _TEXTS:
+    for member in THOUGHT_MEMBERS:
         text: str | None = getattr(message, member)
         if text:
             return [Thought(member, text)]
@@ -134,7 +133,7 @@ class Recollection:
         self.members[_BLOCKS] = self._blocks
 
 
-def _thought(block: SignedThought) -> Thought | Hidden:
+def _thought(block: ThinkingBlock) -> Thought | Hidden:
     if block.type == "redacted_thinking":
         return Hidden(_BLOCKS, block.data or "")
     return Thought(_BLOCKS, block.thinking or "", block.signature or "", block.index)

@@ -7,7 +7,7 @@ import re
 from base64 import b64decode, urlsafe_b64encode
 from typing import Final
 
-from gateway.providers.dialects.messages.members import Json, Members
+from gateway.providers.reading import Json, Members
 
 _FUNCTION_OF_CHOICE: Final = {"auto": "auto", "any": "required", "none": "none"}
 # How long the API may hold input back: .../docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming
@@ -55,14 +55,15 @@ def _function(tool: Members) -> Json | None:
     description = tool.take("description", str)
     if description is not None:
         function["description"] = description
-    function["parameters"] = tool.raw_object("input_schema", "must be a JSON schema, which is an object")
+    function["parameters"] = tool.need_raw_object("input_schema", "must be a JSON schema, which is an object")
     strict = tool.take("strict", bool)
     if strict is not None:
         function["strict"] = strict
     tool.ignore(*_HINTS)
     if tool.take("defer_loading", bool):
         tool.unsupported("defer_loading", "chat completions gives the model every tool at once")
-    if (tool.take("allowed_callers", list[str]) or _DIRECT) != _DIRECT:
+    callers = tool.take("allowed_callers", list[str], "must be an array of strings")
+    if (callers or _DIRECT) != _DIRECT:
         tool.unsupported("allowed_callers", "in chat completions the model alone calls tools")
     tool.finish()
     return {"type": "function", "function": function}

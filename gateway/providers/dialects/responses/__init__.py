@@ -6,8 +6,8 @@ import msgspec
 
 from gateway.errors import bad_request
 from gateway.providers.dialects.responses import request
-from gateway.providers.dialects.responses.reading import Reader
 from gateway.providers.dialects.responses.translator import ResponsesTranslator
+from gateway.providers.reading import Members
 from gateway.providers.translation import Translation
 
 __all__ = ["translate"]
@@ -22,7 +22,8 @@ def translate(body: bytes, model: str, now: int, *, drop_unsupported: bool = Fal
     Raises GatewayError (400) for what is wrong or not supported; `param` is where.
     """
     try:
-        chat, told_back = request.translated(request.decode(body), model, Reader(drop_unsupported))
+        members = Members.of_request(body, drop=drop_unsupported, coded=True)
+        chat, told_back = request.translated(members, model)
         sent = msgspec.json.encode(chat)
         translator = ResponsesTranslator(model, now, told_back)
     except RecursionError:

@@ -13,50 +13,24 @@ from __future__ import annotations
 
 import base64
 from hashlib import blake2s
-from typing import Any, Final
 
 import msgspec
 
-Json = dict[str, Any]
-
-TEXT_MEMBERS: Final = ("reasoning_content", "reasoning")
-
-
-class Block(msgspec.Struct, omit_defaults=True):
-    """A thought with its signature, or `data` that hides one; in a stream, a piece of it."""
-
-    type: str = ""
-    thinking: str | None = None
-    signature: str | None = None
-    data: str | None = None
-    index: int | None = None
-    """Tells whose a piece is; some servers have none."""
-
-    def takes(self, piece: Block) -> bool:
-        """`piece` belongs to this block: it has its index, or the block is not signed yet."""
-        if self.index is not None or piece.index is not None:
-            return self.index == piece.index
-        return self.type == piece.type == "thinking" and not self.signature
-
-    def add(self, piece: Block) -> None:
-        for name in ("thinking", "signature", "data"):
-            more = getattr(piece, name)
-            if more is not None:
-                setattr(self, name, (getattr(self, name) or "") + more)
+from gateway.providers.dialects.completion import THOUGHT_MEMBERS, ThinkingBlock
 
 
 class Continuation(msgspec.Struct, omit_defaults=True):
     """What goes back: the text as `member`, or `blocks` instead; `extras` with the calls of these ids."""
 
-    member: str = TEXT_MEMBERS[0]
-    blocks: list[Block] = msgspec.field(default_factory=list)
-    extras: dict[str, Json] = msgspec.field(default_factory=dict)
+    member: str = THOUGHT_MEMBERS[0]
+    blocks: list[ThinkingBlock] = msgspec.field(default_factory=list)
+    extras: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
 
-    def add(self, pieces: list[Block]) -> None:
+    def add(self, pieces: list[ThinkingBlock]) -> None:
         """Take up blocks, or pieces of one."""
         for piece in pieces:
-            if self.blocks and self.blocks[-1].takes(piece):
-                self.blocks[-1].add(piece)
+            if self.blocks and _takes(self.blocks[-1], piece):
+                _extend(self.blocks[-1], piece)
             else:
                 self.blocks.append(piece)
 
@@ -78,8 +52,22 @@ class Seal:
         if not content.startswith(self._mark):
             return None
         try:
-            packed = base64.urlsafe_b64decode(content.removeprefix(self._mark))
+            packed = base64.urlsafe_b64decode(content.removeprefix(self._mark)).decode()
             continuation = msgspec.json.decode(packed, type=Continuation)
-        except ValueError:  # of either codec
+        except ValueError:  # of any of the three codecs
             return None
-        return continuation if continuation.member in TEXT_MEMBERS else None
+        return continuation if continuation.member in THOUGHT_MEMBERS else None
+
+
+def _takes(block: ThinkingBlock, piece: ThinkingBlock) -> bool:
+    """Whether `piece` is one of `block`: it has its index or, without any, the block is not signed yet."""
+    if block.index is not None or piece.index is not None:
+        return block.index == piece.index
+    return block.type == piece.type == "thinking" and not block.signature
+
+
+def _extend(block: ThinkingBlock, piece: ThinkingBlock) -> None:
+    for name in ("thinking", "signature", "data"):
+        more = getattr(piece, name)
+        if more is not None:
+            setattr(block, name, (getattr(block, name) or "") + more)

@@ -22,13 +22,14 @@ All other items and parts are refused: they belong to tools that run at OpenAI, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import msgspec
 
-from gateway.errors import bad_request
 from gateway.providers.dialects.responses.continuation import Continuation, Seal
-from gateway.providers.dialects.responses.reading import Given, Json, Reader, join, not_one_of, unsupported
+from gateway.providers.reading import INVALID_VALUE, MISSING, Members, refuse_content, wrong
+
+Json = dict[str, Any]
 
 _ROLES: Final[Mapping[str, str]] = {
     "user": "user",
@@ -36,88 +37,6 @@ _ROLES: Final[Mapping[str, str]] = {
     "system": "system",
     "developer": "system",
 }
-_OF_ANY_ITEM: Final = frozenset({"type", "id", "status"})
-
-
-class _Message(Given):
-    """A message of either side."""
-
-    role: str
-    content: str | list[Any]
-    moot: ClassVar = _OF_ANY_ITEM
-
-
-class _Reasoning(Given):
-    """What the model thought, as far as it was told."""
-
-    id: str = ""
-    summary: list[Any] = msgspec.field(default_factory=list)
-    content: list[Any] = msgspec.field(default_factory=list)
-    encrypted_content: str | None = None
-    moot: ClassVar = _OF_ANY_ITEM
-
-
-class _FunctionCall(Given):
-    """A call of a function."""
-
-    call_id: str
-    name: str
-    arguments: str
-    moot: ClassVar = _OF_ANY_ITEM
-    idle: ClassVar = {"async": False, "caller": {"type": "direct"}}
-
-
-class _CustomToolCall(Given):
-    """A call of a tool whose input is no JSON."""
-
-    call_id: str
-    name: str
-    input: str
-    moot: ClassVar = _OF_ANY_ITEM
-    idle: ClassVar = {"async": False, "caller": {"type": "direct"}}
-
-
-class _Output(Given):
-    """What a tool gave back."""
-
-    call_id: str
-    output: str | list[Any]
-    moot: ClassVar = _OF_ANY_ITEM | {"name"}  # the call tells it
-    idle: ClassVar = {"caller": {"type": "direct"}}
-
-
-class _Text(Given):
-    """Text of either side; what annotates it is told to clients, not to models."""
-
-    text: str
-    prompt_cache_breakpoint: Json | None = None
-    moot: ClassVar = frozenset({"type", "annotations", "logprobs"})
-
-
-class _Refusal(Given):
-    refusal: str
-    moot: ClassVar = frozenset({"type"})
-
-
-class _Image(Given):
-    image_url: str
-    detail: str | None = None
-    prompt_cache_breakpoint: Json | None = None
-    moot: ClassVar = frozenset({"type"})
-
-
-class _File(Given):
-    file_data: str | None = None
-    file_id: str | None = None
-    filename: str | None = None
-    prompt_cache_breakpoint: Json | None = None
-    moot: ClassVar = frozenset({"type"})
-    idle: ClassVar = {"detail": "auto"}
-
-
-class _Audio(Given):
-    input_audio: Json
-    moot: ClassVar = frozenset({"type"})
 
 
 class _Messages:
@@ -128,7 +47,7 @@ class _Messages:
         self.withheld: list[Json] = []
         self._messages: list[Json] = []
         self._attached: list[Json] = []
-        self._extras: dict[str, Json] = {}
+        self._extras: dict[str, msgspec.Raw] = {}
 
     def add(self, role: str, content: list[Json]) -> None:
         self._attach()
@@ -152,7 +71,7 @@ class _Messages:
 
     def call(self, call_id: str, kind: str, what: Json) -> None:
         """Add a call of a tool of a `kind` to the assistant's turn."""
-        call = {"id": call_id, "type": kind, kind: what}
+        call: Json = {"id": call_id, "type": kind, kind: what}
         if call_id in self._extras:
             call["extra_content"] = self._extras[call_id]
         self.turn().setdefault("tool_calls", []).append(call)
@@ -178,7 +97,7 @@ class _Messages:
 
 
 def messages(
-    instructions: str | None, given: str | list[Any], model: str, reader: Reader
+    instructions: str | None, given: str | list[Members], model: str
 ) -> tuple[list[Json], list[Json]]:
     """The messages to `model` for `instructions` and `input`, and what is withheld of the reasoning in it.
 
@@ -190,11 +109,11 @@ def messages(
     if isinstance(given, str):
         found.add("user", [_plain(given)])
     else:
-        for number, item in enumerate(given):
-            _add(found, item, f"input[{number}]", reader)
+        for item in given:
+            _add(found, item)
     finished = found.finished()
     if not finished:
-        raise bad_request("`input` says nothing; it must have an item.", code="invalid_value", param="input")
+        raise wrong("input", "says nothing; it must have an item", INVALID_VALUE)
     return finished, found.withheld
 
 
@@ -210,64 +129,60 @@ def _plain(text: str) -> Json:
     return {"type": "text", "text": text}
 
 
-def _add(found: _Messages, item: object, path: str, reader: Reader) -> None:
-    if not isinstance(item, dict):
-        raise bad_request(f"`{path}` must be an object.", code="invalid_type", param=path)
-    kind = item.get("type")
-    if kind is None:  # the API lets these two go without
-        kind = "message" if "role" in item else "item_reference"
-    if not isinstance(kind, str):
-        raise not_one_of(join(path, "type"), kind, _ITEMS)
+def _add(found: _Messages, item: Members) -> None:
+    if item.has("type"):
+        kind = item.peek("type") or item.need_one_of("type", _ITEMS)
+    else:  # the API lets these two go without
+        kind = "message" if item.has("role") else "item_reference"
     if kind == "item_reference":
-        raise unsupported(path, "nothing is stored that an item could refer to; send the item itself")
+        refuse_content(item.path, "nothing is stored that an item could refer to; send the item itself")
     if kind not in _ITEMS:
-        raise unsupported(join(path, "type"), f"no message says what an item of type `{kind[:80]}` does")
-    _ITEMS[kind](found, item, path, reader)
+        refuse_content(item.at("type"), f"no message says what an item of type `{kind[:80]}` does")
+    _ITEMS[kind](found, item)
+    item.ignore("type", "id", "status")
+    item.finish(defaults=_DEFAULTS.get(kind, {}))
 
 
-def _message(found: _Messages, item: Json, path: str, reader: Reader) -> None:
-    given = reader.read(item, _Message, path)
-    if given.role not in _ROLES:
-        raise not_one_of(join(path, "role"), given.role, _ROLES)
-    parts = _parts(given.content, join(path, "content"), reader)
-    if given.role == "assistant":
+def _message(found: _Messages, item: Members) -> None:
+    role = item.need("role", str)
+    if role not in _ROLES:
+        raise item.wrong("role", f"must be one of {', '.join(_ROLES)}")
+    parts = _parts(item, "content")
+    if role == "assistant":
         found.turn()["content"] += parts
     else:
-        found.add(_ROLES[given.role], parts)
+        found.add(_ROLES[role], parts)
 
 
-def _reasoning(found: _Messages, item: Json, path: str, reader: Reader) -> None:
-    given = reader.read(item, _Reasoning, path)
-    texts = [
-        reader.read(part, _Text, f"{path}.{name}[{number}]").text
-        for name, parts in (("summary", given.summary), ("content", given.content))
-        for number, part in enumerate(parts)
-    ]
-    content = given.encrypted_content
+def _reasoning(found: _Messages, item: Members) -> None:
+    identifier = item.take("id", str) or ""
+    parts = [part for name in ("summary", "content") for part in item.children(name)]
+    texts: list[str] = [_part(part, "output_text")["text"] for part in parts]
+    content = item.take("encrypted_content", str)
     continuation = Continuation() if content is None else found.seal.open(content)
     if continuation is not None:
         found.reason("\n\n".join(texts), continuation)
     else:
         removed = {"action": "removed", "reason": "model_mismatch"}
-        found.withheld.append({"id": given.id, "type": "reasoning", **removed})
+        found.withheld.append({"id": identifier, "type": "reasoning", **removed})
 
 
-def _function_call(found: _Messages, item: Json, path: str, reader: Reader) -> None:
-    given = reader.read(item, _FunctionCall, path)
-    found.call(given.call_id, "function", {"name": given.name, "arguments": given.arguments})
+def _function_call(found: _Messages, item: Members) -> None:
+    call_id = item.need("call_id", str)
+    found.call(call_id, "function", {name: item.need(name, str) for name in ("name", "arguments")})
 
 
-def _custom_tool_call(found: _Messages, item: Json, path: str, reader: Reader) -> None:
-    given = reader.read(item, _CustomToolCall, path)
-    found.call(given.call_id, "custom", {"name": given.name, "input": given.input})
+def _custom_tool_call(found: _Messages, item: Members) -> None:
+    call_id = item.need("call_id", str)
+    found.call(call_id, "custom", {name: item.need(name, str) for name in ("name", "input")})
 
 
-def _output(found: _Messages, item: Json, path: str, reader: Reader) -> None:
-    given = reader.read(item, _Output, path)
-    found.result(given.call_id, _parts(given.output, join(path, "output"), reader))
+def _output(found: _Messages, item: Members) -> None:
+    item.ignore("name")  # the call tells it
+    found.result(item.need("call_id", str), _parts(item, "output"))
 
 
-_ITEMS: Final[Mapping[str, Callable[[_Messages, Json, str, Reader], None]]] = {
+_ITEMS: Final[Mapping[str, Callable[[_Messages, Members], None]]] = {
     "message": _message,
     "reasoning": _reasoning,
     "function_call": _function_call,
@@ -275,57 +190,76 @@ _ITEMS: Final[Mapping[str, Callable[[_Messages, Json, str, Reader], None]]] = {
     "custom_tool_call": _custom_tool_call,
     "custom_tool_call_output": _output,
 }
+_OF_OUTPUTS: Final[Json] = {"caller": {"type": "direct"}}
+_OF_CALLS: Final[Json] = {"async": False, **_OF_OUTPUTS}
+_DEFAULTS: Final[Mapping[str, Json]] = {
+    "function_call": _OF_CALLS,
+    "function_call_output": _OF_OUTPUTS,
+    "custom_tool_call": _OF_CALLS,
+    "custom_tool_call_output": _OF_OUTPUTS,
+    "input_file": {"detail": "auto"},
+}
+"""By the type of an item or part: the values that ask for nothing."""
 
 
-def _parts(content: str | list[Any], path: str, reader: Reader) -> list[Json]:
+def _parts(item: Members, name: str) -> list[Json]:
+    content = item.need_text_or_children(name)
     if isinstance(content, str):
         return [_plain(content)]
-    return [_part(part, f"{path}[{number}]", reader) for number, part in enumerate(content)]
+    return [_part(part, part.need_one_of("type", _PARTS)) for part in content]
 
 
-def _part(part: object, path: str, reader: Reader) -> Json:
-    if not isinstance(part, dict):
-        raise bad_request(f"`{path}` must be an object.", code="invalid_type", param=path)
-    kind = part.get("type")
-    if not isinstance(kind, str) or kind not in _PARTS:
-        raise not_one_of(join(path, "type"), kind, _PARTS)
-    return _PARTS[kind](part, path, reader)
+def _part(part: Members, kind: str) -> Json:
+    """What a part of a `kind` is in chat completions; nothing of it is left unread."""
+    made = _PARTS[kind](part)
+    part.ignore("type")
+    part.finish(defaults=_DEFAULTS.get(kind, {}))
+    return made
 
 
-def _text(part: Json, path: str, reader: Reader) -> Json:
-    return {"type": "text", **reader.read(part, _Text, path).fields()}
+def _text(part: Members) -> Json:
+    """Text of either side; what annotates it is told to clients, not to models."""
+    part.ignore("annotations", "logprobs")
+    return {"type": "text", "text": part.need("text", str)} | _breakpoint(part)
 
 
-def _refusal(part: Json, path: str, reader: Reader) -> Json:
-    return {"type": "refusal", **reader.read(part, _Refusal, path).fields()}
+def _refusal(part: Members) -> Json:
+    return {"type": "refusal", "refusal": part.need("refusal", str)}
 
 
-def _image(part: Json, path: str, reader: Reader) -> Json:
-    if part.get("image_url") is None and part.get("file_id") is not None:
-        raise unsupported(join(path, "file_id"), "an image is sent itself or as a URL, in `image_url`")
-    given = reader.read(part, _Image, path).fields()
-    image = {"url": given.pop("image_url")}
-    if "detail" in given:
-        image["detail"] = given.pop("detail")
-    return {"type": "image_url", "image_url": image, **given}
+def _image(part: Members) -> Json:
+    if part.has("file_id") and not part.has("image_url"):
+        refuse_content(part.at("file_id"), "an image is sent itself or as a URL, in `image_url`")
+    image = {"url": part.need("image_url", str)} | _given(part, "detail")
+    return {"type": "image_url", "image_url": image} | _breakpoint(part)
 
 
-def _file(part: Json, path: str, reader: Reader) -> Json:
-    if part.get("file_url") is not None:
-        raise unsupported(join(path, "file_url"), "a file is sent itself, in `file_data`")
-    given = reader.read(part, _File, path).fields()
-    breakpoint_ = {name: given.pop(name) for name in ["prompt_cache_breakpoint"] if name in given}
-    if "file_data" not in given and "file_id" not in given:
-        param = join(path, "file_data")
-        raise bad_request(f"`{param}` is missing.", code="missing_required_parameter", param=param)
-    return {"type": "file", "file": given, **breakpoint_}
+def _file(part: Members) -> Json:
+    if part.has("file_url"):
+        refuse_content(part.at("file_url"), "a file is sent itself, in `file_data`")
+    file = _given(part, "file_data", "file_id", "filename")
+    if "file_data" not in file and "file_id" not in file:
+        raise part.wrong("file_data", "is missing; it must be a string", MISSING)
+    return {"type": "file", "file": file} | _breakpoint(part)
 
 
-def _audio(part: Json, path: str, reader: Reader) -> Json:
-    return {"type": "input_audio", **reader.read(part, _Audio, path).fields()}
+def _audio(part: Members) -> Json:
+    return {"type": "input_audio", "input_audio": part.need_raw_object("input_audio")}
 
 
-_PARTS: Final[Mapping[str, Callable[[Json, str, Reader], Json]]] = {
+def _given(part: Members, *names: str) -> Json:
+    """The strings of these names, as far as they are there."""
+    taken = {name: part.take(name, str) for name in names}
+    return {name: value for name, value in taken.items() if value is not None}
+
+
+def _breakpoint(part: Members) -> Json:
+    name = "prompt_cache_breakpoint"
+    breakpoint_ = part.raw_object(name)
+    return {} if breakpoint_ is None else {name: breakpoint_}
+
+
+_PARTS: Final[Mapping[str, Callable[[Members], Json]]] = {
     "input_text": _text,
     "input_image": _image,
     "input_file": _file,

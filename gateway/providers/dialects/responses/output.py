@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple, Protocol
 
-from gateway.providers.dialects.responses.completion import Called, Citation, Logprobs, Said, ToolCall
+from gateway.providers.dialects.completion import Called, ChatMessage, Choice, Citation, ToolCall, is_told
 from gateway.providers.dialects.responses.continuation import Continuation, Seal
 from gateway.providers.translation import TranslationError
 
@@ -150,8 +150,11 @@ class Output:
         """The items that are whole."""
         return [item.item for item in self._items if item.is_done]
 
-    def add(self, said: Said, logprobs: Logprobs | None) -> None:
-        """Take up a message, or a piece of one. Raises TranslationError for what is no text and no call."""
+    def add(self, said: ChatMessage, choice: Choice) -> None:
+        """Take up a message of `choice`, or a piece of it.
+
+        Raises TranslationError for what is no text and no call.
+        """
         reasoning = said.reasoning_content or said.reasoning  # some servers have both, with the same text
         if reasoning:
             self._told("reasoning").grow(_SUMMARY, reasoning)
@@ -160,13 +163,12 @@ class Output:
             self._told("reasoning")
             self._continuation.add(said.thinking_blocks)
         text = said.text()
-        tokens = None if logprobs is None else logprobs.content
+        tokens = choice.tokens()
         # Some tokens are half a character; but some servers also tell those of reasoning and of calls.
         if text or (tokens and not reasoning and not said.tool_calls):
             self._told("message").grow(_TEXT, text, tokens)
-        for annotation in said.annotations or ():
-            if annotation.url_citation is not None:
-                self._told("message").annotate(_annotation(annotation.url_citation))
+        for citation in said.citations():
+            self._told("message").annotate(_annotation(citation))
         if said.refusal:
             self._told("message").grow(_REFUSAL, said.refusal)
         for call in said.tool_calls or ():
@@ -219,7 +221,7 @@ class Output:
         if called is None or not called.name:
             raise TranslationError("its answer calls a tool without a name")
         call_id = call.id or f"call_{self._suffix}_{len(self._items)}"
-        if call.extra_content is not None:
+        if is_told(call.extra_content):
             self._told("reasoning")
             self._continuation.extras[call_id] = call.extra_content
         return self._begin(growing.item, {"call_id": call_id, "name": called.name, growing.name: ""})

@@ -9,7 +9,7 @@ https://platform.openai.com/docs/api-reference/chat/create.
 | `instructions`, `input` | `messages` (see items) |
 | `tools`, `tool_choice`, `parallel_tool_calls` | nested (see tools); nothing without any tool |
 | `text.format` | `response_format` |
-| `max_output_tokens` | `max_completion_tokens`: either counts reasoning |
+| `max_output_tokens` | `max_tokens`, or `max_completion_tokens` as the model wants (limits.py) |
 | `reasoning.effort`, `text.verbosity` | `reasoning_effort`, `verbosity` |
 | `reasoning.summary` | `auto` asks for nothing: what the provider tells of its reasoning is always given |
 | `include`, `top_logprobs` | `logprobs`, `top_logprobs` |
@@ -26,14 +26,11 @@ https://platform.openai.com/docs/api-reference/chat/create.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import Final
 
-import msgspec
-
-from gateway.errors import bad_request
+from gateway.providers.dialects.limits import limit_name
 from gateway.providers.dialects.responses import items, tools
-from gateway.providers.dialects.responses.reading import Given, Json, Reader, unsupported
+from gateway.providers.reading import Json, Members, refuse_content
 
 _STORED: Final = ("previous_response_id", "conversation", "prompt")
 _LOGPROBS: Final = "message.output_text.logprobs"
@@ -49,182 +46,148 @@ _INCLUDABLE: Final = frozenset(
         "web_search_call.results",
     }
 )
-_PASSED: Final[Mapping[str, str]] = {
-    "max_output_tokens": "max_completion_tokens",
-    "prompt_cache_key": "prompt_cache_key",
-    "prompt_cache_retention": "prompt_cache_retention",
-    "safety_identifier": "safety_identifier",
-    "service_tier": "service_tier",
-    "temperature": "temperature",
-    "top_p": "top_p",
-    "user": "user",
+_PASSED: Final = (
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "safety_identifier",
+    "service_tier",
+    "user",
+)
+_NUMBERS: Final = ("temperature", "top_p")
+_DEFAULTS: Final[Json] = {
+    "background": False,
+    "context_management": [],
+    "store": False,
+    "truncation": "disabled",
 }
 
 
-class Request(Given):
-    """The parameters that can be put to chat completions, and those that the response tells back."""
-
-    input: str | list[Any]
-    include: list[str] = msgspec.field(default_factory=list)
-    instructions: str | None = None
-    max_output_tokens: int | None = None
-    max_tool_calls: int | None = None
-    metadata: dict[str, str] | None = None
-    parallel_tool_calls: bool | None = None
-    prompt_cache_key: str | None = None
-    prompt_cache_options: Json | None = None
-    prompt_cache_retention: str | None = None
-    reasoning: Json | None = None
-    safety_identifier: str | None = None
-    service_tier: str | None = None
-    stream: bool = False
-    stream_options: Json | None = None
-    temperature: float | int | None = None
-    text: Json | None = None
-    tool_choice: str | Json | None = None
-    tools: list[Any] = msgspec.field(default_factory=list)
-    top_logprobs: int | None = None
-    top_p: float | int | None = None
-    user: str | None = None
-    moot: ClassVar = frozenset({"model"})
-    idle: ClassVar = {
-        "background": False,
-        "context_management": [],
-        "store": False,
-        "truncation": "disabled",
-    }
-
-
-class _Reasoning(Given):
-    effort: str | None = None
-    summary: str | None = None
-    idle: ClassVar = {"context": "auto", "generate_summary": "auto", "mode": "standard"}
-
-
-class _Text(Given):
-    format: Json | None = None
-    verbosity: str | None = None
-
-
-class _StreamOptions(Given):
-    """No field is ever padded, which is what `include_obfuscation` would ask for."""
-
-    idle: ClassVar = {"include_obfuscation": False}
-
-
-class _PromptCacheOptions(Given):
-    mode: str | None = None
-    ttl: str | None = None
-
-
-def decode(body: bytes) -> Json:
-    """The JSON object in `body`. Raises GatewayError (400)."""
-    try:
-        return msgspec.json.decode(body, type=Json)
-    except msgspec.ValidationError:
-        raise bad_request("The request body must be a JSON object.") from None
-    except UnicodeDecodeError:
-        raise bad_request("The request body is not valid UTF-8.") from None
-    except msgspec.DecodeError as error:
-        raise bad_request(f"The request body is not valid JSON: {error}.") from None
-
-
-def translated(body: Json, model: str, reader: Reader) -> tuple[Json, Json]:
-    """The body for chat completions, and the fields that a response tells back of its request.
+def translated(request: Members, model: str) -> tuple[Json, Json]:
+    """The body for chat completions, and the members that a response tells back of its request.
 
     Raises GatewayError (400) for what is wrong or cannot be put to chat completions.
     """
     for name in _STORED:
-        if body.get(name) is not None:
-            raise unsupported(name, "nothing is stored that it could refer to; send all of it in `input`")
-    request = reader.read(body, Request, "")
-    request.tools = tools.supported(request.tools, reader)
-    reasoning = _reasoning(request, reader)
-    text = reader.read(request.text or {}, _Text, "text")
-    reader.read(request.stream_options or {}, _StreamOptions, "stream_options")
-    messages, withheld = items.messages(request.instructions, request.input, model, reader)
+        if request.has(name):
+            lack = "nothing is stored that it could refer to; send all of it in `input`"
+            refuse_content(name, lack)
+    request.ignore("model")
+    passed: Json = {name: request.take(name, str) for name in _PASSED}
+    passed |= {name: request.number(name) for name in _NUMBERS}
+    limit = request.take("max_output_tokens", int)
+    reasoning = _reasoning(request)
+    text, form, verbosity = _text(request)
+    instructions = request.take("instructions", str)
+    messages, withheld = items.messages(instructions, request.need_text_or_children("input"), model)
+    offered, told_tools = _tools(request)
+    top_logprobs = request.take("top_logprobs", int)
     chat = {
         "model": model,
         "messages": messages,
-        **_tools(request, reader),
-        **_logprobs(request, reader),
-        "response_format": None if text.format is None else tools.answer_format(text.format, reader),
-        "verbosity": text.verbosity,
-        "reasoning_effort": reasoning.effort,
-        "prompt_cache_options": _cache_options(request, reader),
-        **{there: getattr(request, here) for here, there in _PASSED.items()},
+        **offered,
+        **_logprobs(request, top_logprobs),
+        "response_format": form,
+        "verbosity": verbosity,
+        "reasoning_effort": reasoning["effort"],
+        "prompt_cache_options": _cache_options(request),
+        limit_name(model): limit,
+        **passed,
+        **_stream(request),
     }
-    if request.stream:
-        chat |= {"stream": True, "stream_options": {"include_usage": True}}
-    sent = {name: value for name, value in chat.items() if value is not None}
-    told_back = _told_back(request, reasoning, text)
-    return sent, {**told_back, "input_transformations": withheld} if withheld else told_back
-
-
-def _reasoning(request: Request, reader: Reader) -> _Reasoning:
-    reasoning = reader.read(request.reasoning or {}, _Reasoning, "reasoning")
-    if reasoning.summary not in (None, "auto"):
-        reader.lacks("reasoning.summary", "reasoning is told as the provider tells it; `auto` means that")
-        reasoning.summary = None
-    return reasoning
-
-
-def _tools(request: Request, reader: Reader) -> Json:
-    """What chat completions takes of tools; it refuses an empty list, and the rest without a list."""
-    choice = None if request.tool_choice is None else tools.choice(request.tool_choice, reader)
-    if choice is None:
-        request.tool_choice = None
-    if not request.tools:
-        if choice not in (None, "auto", "none"):
-            raise bad_request(
-                "`tool_choice` asks for a tool, but there is none in `tools`.",
-                code="invalid_value",
-                param="tool_choice",
-            )
-        return {}
-    return {
-        "tools": tools.translated(request.tools, reader),
-        "tool_choice": choice,
-        "parallel_tool_calls": request.parallel_tool_calls,
-    }
-
-
-def _logprobs(request: Request, reader: Reader) -> Json:
-    for number, value in enumerate(request.include):
-        if value not in _INCLUDABLE:
-            reader.lacks(f"include[{number}]", f"there is no `{value[:80]}`")
-    if not request.top_logprobs and _LOGPROBS not in request.include:
-        return {}
-    return {"logprobs": True, "top_logprobs": request.top_logprobs}
-
-
-def _cache_options(request: Request, reader: Reader) -> Json | None:
-    if request.prompt_cache_options is None:
-        return None
-    return reader.read(request.prompt_cache_options, _PromptCacheOptions, "prompt_cache_options").fields()
-
-
-def _told_back(request: Request, reasoning: _Reasoning, text: _Text) -> Json:
-    """The fields of a response that its request determines, as they took effect; null where unknown."""
-    return {
+    told_back = {
         "background": False,
-        "instructions": request.instructions,
-        "max_output_tokens": request.max_output_tokens,
-        "max_tool_calls": request.max_tool_calls,
-        "metadata": request.metadata or {},
-        "parallel_tool_calls": request.parallel_tool_calls is not False,
+        "instructions": instructions,
+        "max_output_tokens": limit,
+        "max_tool_calls": request.take("max_tool_calls", int),
+        "metadata": request.take("metadata", dict[str, str]) or {},
         "previous_response_id": None,
-        "prompt_cache_key": request.prompt_cache_key,
-        "reasoning": {"effort": reasoning.effort, "summary": reasoning.summary},
-        "safety_identifier": request.safety_identifier,
-        "service_tier": request.service_tier,
+        "reasoning": reasoning,
         "store": False,
-        "temperature": request.temperature,
-        "text": {"format": text.format or {"type": "text"}, "verbosity": text.verbosity or "medium"},
-        "tool_choice": request.tool_choice or "auto",
-        "tools": request.tools,
-        "top_logprobs": request.top_logprobs or 0,
-        "top_p": request.top_p,
+        "text": text,
+        "top_logprobs": top_logprobs or 0,
         "truncation": "disabled",
-        "user": request.user,
+        **told_tools,
+        **{name: value for name, value in passed.items() if name != "prompt_cache_retention"},
+        **({"input_transformations": withheld} if withheld else {}),
     }
+    request.finish(defaults=_DEFAULTS)
+    return {name: value for name, value in chat.items() if value is not None}, told_back
+
+
+def _reasoning(request: Members) -> Json:
+    """`reasoning` as it took effect."""
+    reasoning = request.child("reasoning")
+    if reasoning is None:
+        return {"effort": None, "summary": None}
+    effort = reasoning.take("effort", str)
+    summary = reasoning.take("summary", str)
+    if summary not in (None, "auto"):
+        reasoning.unsupported(
+            "summary", "reasoning is told as the provider tells it, which is what `auto` means"
+        )
+        summary = None
+    reasoning.finish(defaults={"context": "auto", "generate_summary": "auto", "mode": "standard"})
+    return {"effort": effort, "summary": summary}
+
+
+def _text(request: Members) -> tuple[Json, Json | None, str | None]:
+    """`text` as it took effect; the `response_format` and the verbosity that it asks for."""
+    text = request.child("text")
+    if text is None:
+        return {"format": {"type": "text"}, "verbosity": "medium"}, None, None
+    form = text.child("format")
+    verbosity = text.take("verbosity", str)
+    text.finish()
+    told: Json = {"format": {"type": "text"}, "verbosity": verbosity or "medium"}
+    if form is not None:
+        told["format"] = form.given
+    return told, None if form is None else tools.answer_format(form), verbosity
+
+
+def _tools(request: Members) -> tuple[Json, Json]:
+    """What chat completions takes of tools, and what of them is told back.
+
+    Chat completions refuses an empty list, and the rest without a list.
+    """
+    offered = tools.read(request)
+    given = request.text_or_child("tool_choice")
+    choice = None if given is None else tools.choice(given, request)
+    parallel = request.take("parallel_tool_calls", bool)
+    told: Json = {
+        "parallel_tool_calls": parallel is not False,
+        "tool_choice": "auto",
+        "tools": offered.given,
+    }
+    if choice is not None:
+        told["tool_choice"] = given.given if isinstance(given, Members) else given
+    if offered.chat:
+        return {"tools": offered.chat, "tool_choice": choice, "parallel_tool_calls": parallel}, told
+    if choice not in (None, "auto", "none"):
+        raise request.wrong("tool_choice", "asks for a tool, but there is none in `tools`")
+    return {}, told
+
+
+def _logprobs(request: Members, top_logprobs: int | None) -> Json:
+    include = request.take("include", list[str]) or []
+    for number, value in enumerate(include):
+        if value not in _INCLUDABLE:
+            request.unsupported(f"include[{number}]", f"there is no `{value[:80]}`")
+    if not top_logprobs and _LOGPROBS not in include:
+        return {}
+    return {"logprobs": True, "top_logprobs": top_logprobs}
+
+
+def _cache_options(request: Members) -> Json | None:
+    options = request.child("prompt_cache_options")
+    if options is None:
+        return None
+    given = {name: options.take(name, str) for name in ("mode", "ttl")}
+    options.finish()
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _stream(request: Members) -> Json:
+    options = request.child("stream_options")
+    if options is not None:
+        options.finish(defaults={"include_obfuscation": False})  # no event is ever padded
+    return {"stream": True, "stream_options": {"include_usage": True}} if request.take("stream", bool) else {}

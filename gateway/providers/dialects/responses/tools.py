@@ -8,135 +8,113 @@ be strict and chat completions does not (https://platform.openai.com/docs/guides
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
 
-from gateway.errors import bad_request
-from gateway.providers.dialects.responses.reading import Given, Json, Reader, join, not_one_of
+import msgspec
+
+from gateway.providers.reading import Json, Members
 
 _OF_ANY_TOOL: Final = {"allowed_callers": ["direct"], "async": False, "defer_loading": False}
 _WORDS: Final = ("none", "auto", "required")
+_FORMS: Final = ("text", "json_schema", "json_object")
 
 
-class _Function(Given):
-    name: str
-    description: str | None = None
-    parameters: Json | None = None
-    strict: bool | None = None
-    moot: ClassVar = frozenset({"type"})
-    idle: ClassVar = _OF_ANY_TOOL
+class Tools(NamedTuple):
+    """The tools that can be put to chat completions: as they came, and as they go."""
+
+    given: list[msgspec.Raw]
+    chat: list[Json]
 
 
-class _Custom(Given):
-    """A tool whose input is no JSON, but a text of a `format`."""
-
-    name: str
-    description: str | None = None
-    format: Json | None = None
-    moot: ClassVar = frozenset({"type"})
-    idle: ClassVar = _OF_ANY_TOOL
-
-
-class _Grammar(Given):
-    definition: str
-    syntax: str
-    moot: ClassVar = frozenset({"type"})
+def read(request: Members) -> Tools:
+    """The `tools` of a request. Raises GatewayError (400)."""
+    tools = Tools([], [])
+    for tool in request.children("tools"):
+        kind = _kind(tool)
+        if kind is not None:
+            tools.given.append(tool.given)
+            tools.chat.append({"type": kind, kind: _READERS[kind](tool)})
+            tool.finish(defaults=_OF_ANY_TOOL)
+    return tools
 
 
-class _Named(Given):
-    """A tool that a choice names."""
-
-    name: str
-    moot: ClassVar = frozenset({"type"})
-
-
-class _Allowed(Given):
-    """A choice among some of the tools."""
-
-    mode: str
-    tools: list[Any]
-    moot: ClassVar = frozenset({"type"})
-
-
-class _Schema(Given):
-    """A form that the answer must have."""
-
-    name: str
-    schema: Json
-    description: str | None = None
-    strict: bool | None = None
-    moot: ClassVar = frozenset({"type"})
-
-
-_TOOLS: Final[dict[str, type[_Function] | type[_Custom]]] = {"function": _Function, "custom": _Custom}
-
-
-def supported(tools: list[Any], reader: Reader) -> list[Json]:
-    """Those of `tools` that can be put to chat completions, as they came. Raises GatewayError (400)."""
-    kept = []
-    for number, tool in enumerate(tools):
-        path = f"tools[{number}]"
-        if not isinstance(tool, dict):
-            raise bad_request(f"`{path}` must be an object.", code="invalid_type", param=path)
-        if _is_expressible(tool, path, reader):
-            kept.append(tool)
-    return kept
-
-
-def translated(tools: list[Json], reader: Reader) -> list[Json]:
-    """`tools`, which are all `supported`, in the form of chat completions."""
-    return [_tool(tool, f"tools[{number}]", reader) for number, tool in enumerate(tools)]
-
-
-def choice(given: str | Json, reader: Reader) -> str | Json | None:
+def choice(given: str | Members, request: Members) -> str | Json | None:
     """`tool_choice` likewise; None where it names what is left out. Raises GatewayError (400)."""
     if isinstance(given, str):
         if given not in _WORDS:
-            raise not_one_of("tool_choice", given, _WORDS)
+            raise request.wrong("tool_choice", f"must be one of {', '.join(_WORDS)}, or an object")
         return given
-    if given.get("type") != "allowed_tools":
-        return _named(given, "tool_choice", reader)
-    allowed = reader.read(given, _Allowed, "tool_choice")
-    named = [
-        _named(tool, f"tool_choice.tools[{number}]", reader) for number, tool in enumerate(allowed.tools)
-    ]
+    if given.peek("type") != "allowed_tools":
+        return _named(given)
+    given.ignore("type")
+    mode = given.need("mode", str)
+    named = [_named(tool) for tool in given.need_children("tools")]
+    given.finish()
     tools = [tool for tool in named if tool is not None]
-    return {"type": "allowed_tools", "allowed_tools": {"mode": allowed.mode, "tools": tools}}
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}
 
 
-def answer_format(given: Json, reader: Reader) -> Json | None:
+def answer_format(form: Members) -> Json | None:
     """`text.format` as `response_format`; None for plain text. Raises GatewayError (400)."""
-    kind = given.get("type")
-    if kind == "json_schema":
-        return {"type": kind, kind: reader.read(given, _Schema, "text.format").fields()}
+    kind = form.need_one_of("type", _FORMS)
+    if kind == "text":
+        return None
     if kind == "json_object":
         return {"type": kind}
-    if kind != "text":
-        raise not_one_of("text.format.type", kind, ("text", "json_schema", "json_object"))
+    schema = _described(form) | {"schema": form.need_raw_object("schema")} | _strict(form)
+    form.finish()
+    return {"type": kind, kind: schema}
+
+
+def _kind(tool: Members) -> str | None:
+    """The type of a tool; None for one that is left out."""
+    kind = tool.peek("type")
+    if kind is None or kind in _READERS:
+        return tool.need_one_of("type", _READERS)
+    tool.unsupported("type", f"no tool runs at the provider, such as `{kind[:80]}`")
     return None
 
 
-def _is_expressible(tool: Json, path: str, reader: Reader) -> bool:
-    kind = tool.get("type")
-    if not isinstance(kind, str):
-        raise not_one_of(join(path, "type"), kind, _TOOLS)
-    if kind not in _TOOLS:
-        reader.lacks(join(path, "type"), f"no tool runs at the provider, such as `{kind[:80]}`")
-    return kind in _TOOLS
-
-
-def _tool(tool: Json, path: str, reader: Reader) -> Json:
-    kind = tool["type"]
-    fields = reader.read(tool, _TOOLS[kind], path).fields()
-    format_ = fields.get("format")
-    if format_ is not None and format_.get("type") == "grammar":
-        grammar = reader.read(format_, _Grammar, join(path, "format")).fields()
-        fields["format"] = {"type": "grammar", "grammar": grammar}
-    return {"type": kind, kind: fields}
-
-
-def _named(tool: object, path: str, reader: Reader) -> Json | None:
-    if not isinstance(tool, dict):
-        raise bad_request(f"`{path}` must be an object.", code="invalid_type", param=path)
-    if not _is_expressible(tool, path, reader):
+def _named(tool: Members) -> Json | None:
+    """A tool that a choice names; None for one that is left out."""
+    kind = _kind(tool)
+    if kind is None:
         return None
-    return {"type": tool["type"], tool["type"]: reader.read(tool, _Named, path).fields()}
+    name = tool.need("name", str)
+    tool.finish()
+    return {"type": kind, kind: {"name": name}}
+
+
+def _function(tool: Members) -> Json:
+    parameters = tool.raw_object("parameters")
+    return _described(tool) | ({} if parameters is None else {"parameters": parameters}) | _strict(tool)
+
+
+def _custom(tool: Members) -> Json:
+    """A tool whose input is no JSON, but a text of a `format`."""
+    form = tool.child("format")
+    return _described(tool) | ({} if form is None else {"format": _text_format(form)})
+
+
+def _text_format(form: Members) -> Json | msgspec.Raw:
+    if form.peek("type") != "grammar":
+        return form.given
+    form.ignore("type")
+    grammar = {name: form.need(name, str) for name in ("definition", "syntax")}
+    form.finish()
+    return {"type": "grammar", "grammar": grammar}
+
+
+def _described(named: Members) -> Json:
+    name = named.need("name", str)
+    description = named.take("description", str)
+    return {"name": name} if description is None else {"name": name, "description": description}
+
+
+def _strict(named: Members) -> Json:
+    strict = named.take("strict", bool)
+    return {} if strict is None else {"strict": strict}
+
+
+_READERS: Final[Mapping[str, Callable[[Members], Json]]] = {"function": _function, "custom": _custom}

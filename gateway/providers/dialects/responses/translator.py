@@ -12,15 +12,15 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.providers.dialects.responses.completion import Completion, Usage, decode
+from gateway.providers.dialects.completion import Completion, Usage, completion, is_told
 from gateway.providers.dialects.responses.output import Output
-from gateway.providers.events import Event, EventReader, event
+from gateway.providers.events import LAST, Event, EventReader, event
+from gateway.providers.reading import UNREADABLE
 from gateway.providers.translation import TranslationError
 
 Json = dict[str, Any]
 
-_BROKEN: Final = ("error", "abort")
-"""What OpenRouter and vLLM give as `finish_reason` of an answer that is not whole."""
+_error: Final = msgspec.json.Decoder(dict[str, Any] | str).decode
 _COMPLETE: Final = (None, "stop", "tool_calls", "function_call")
 _REASONS: Final[Mapping[str, str]] = {"length": "max_output_tokens"}
 """Why a response is incomplete, by `finish_reason`; any other reason is told as it is."""
@@ -41,8 +41,9 @@ class ResponsesTranslator:
             "status": "in_progress",
             "error": None,
             "incomplete_details": None,
-            # Encoded now, where a request that is nested too deeply can still be refused.
-            **{name: msgspec.Raw(msgspec.json.encode(value)) for name, value in told_back.items()},
+            # Encoded now, where a request that is nested too deeply can still be refused; on one line, since
+            # an event has it as its data.
+            **{name: msgspec.Raw(_compact(value)) for name, value in told_back.items()},
             "model": model,
             "output": [],
             "usage": None,
@@ -59,15 +60,15 @@ class ResponsesTranslator:
         self._failed = False
 
     def whole(self, body: bytes) -> bytes:
-        completion = decode(body)
-        choice = completion.choice()
+        answer = completion(body)
+        choice = answer.choice()
         if choice is None or choice.message is None:
             raise TranslationError("its answer has no message")
         for index, call in enumerate(choice.message.tool_calls or ()):
             call.index = index
         choice.delta = choice.message
         self._is_whole = True
-        self._take(completion)
+        self._take(answer)
         return _encode(self._ended())
 
     def error(self, status: int, body: bytes) -> tuple[int, bytes]:
@@ -89,38 +90,36 @@ class ResponsesTranslator:
         return self._taken()
 
     def _receive(self, received: Event) -> None:
-        if received.data.strip() == b"[DONE]":
+        if received.data.strip() == LAST:
             if self._output is None:
                 raise TranslationError("its stream has no chunk")
             self._finish()
             return
-        completion = decode(received.data)
-        if completion.error is not None:
-            self._fail(completion.error)
+        chunk = completion(received.data)
+        if is_told(chunk.error):
+            self._fail(chunk.error)
         else:
-            self._take(completion)
+            self._take(chunk)
 
-    def _take(self, completion: Completion) -> None:
+    def _take(self, chunk: Completion) -> None:
         """Take up a chunk; the first tells whose it is."""
         if self._output is None:
-            self._output = self._begin(completion)
-        self._usage = completion.usage or self._usage
-        if completion.service_tier is not None:
-            self._head["service_tier"] = completion.service_tier
-        choice = completion.choice()
+            self._output = self._begin(chunk)
+        self._usage = chunk.usage or self._usage
+        if isinstance(chunk.service_tier, str):
+            self._head["service_tier"] = chunk.service_tier
+        choice = chunk.choice()
         if choice is None:
             return
         if choice.delta is not None:
-            self._output.add(choice.delta, choice.logprobs)
-        if choice.finish_reason in _BROKEN:
-            raise TranslationError(f"its model gave up: finish_reason is {choice.finish_reason}")
-        self._finish_reason = choice.finish_reason or self._finish_reason
+            self._output.add(choice.delta, choice)
+        self._finish_reason = choice.ending() or self._finish_reason
 
-    def _begin(self, completion: Completion) -> Output:
-        suffix = (completion.id or "").removeprefix("chatcmpl-") or f"{self._head['created_at']:x}"
+    def _begin(self, chunk: Completion) -> Output:
+        suffix = (chunk.id or "").removeprefix("chatcmpl-") or f"{self._head['created_at']:x}"
         self._head["id"] = f"resp_{suffix}"
-        self._head["model"] = completion.model or self._head["model"]
-        self._head["created_at"] = completion.created or self._head["created_at"]
+        self._head["model"] = chunk.model or self._head["model"]
+        self._head["created_at"] = chunk.created or self._head["created_at"]
         self._tell("response.created", response=self._head)
         self._tell("response.in_progress", response=self._head)
         return Output(self._tell, suffix, self._model)
@@ -140,11 +139,15 @@ class ResponsesTranslator:
             "status": "completed" if complete else "incomplete",
             "incomplete_details": None if complete else {"reason": _REASONS.get(reason, reason)},
             "output": self._output.finish(complete=complete),
-            "usage": None if self._usage is None else self._usage.told(),
+            "usage": None if self._usage is None else _told_usage(self._usage),
         }
 
-    def _fail(self, error: Json | str) -> None:
+    def _fail(self, raw: msgspec.Raw) -> None:
         """Tell of an error in the stream as the API does: the error, and that a response has failed of it."""
+        try:
+            error = _error(raw)
+        except UNREADABLE:
+            raise TranslationError("its stream has an error that is neither an object nor a text") from None
         known = error if isinstance(error, dict) else {"message": error}
         code = known.get("code") or known.get("type")
         code = "server_error" if code is None else str(code)
@@ -168,6 +171,23 @@ class ResponsesTranslator:
         written = b"".join(self._written)
         self._written = []
         return written
+
+
+def _told_usage(usage: Usage) -> Json:
+    before = usage.prompt_tokens or 0
+    after = usage.completion_tokens or 0
+    total = usage.total_tokens
+    return {
+        "input_tokens": before,
+        "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": usage.cache_written},
+        "output_tokens": after,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning},
+        "total_tokens": total if type(total) is int else before + after,
+    }
+
+
+def _compact(value: object) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=-1)
 
 
 def _encode(value: Json) -> bytes:

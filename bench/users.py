@@ -1,6 +1,6 @@
 """What users see, by locust, and whether a closed breaker costs anything: starts all it needs and ends it.
 
-    python bench/load.py [--seconds 10] [--users 50] [--starts 2] [--rounds 4] [--only …] [--quick]
+    python bench/users.py [--seconds 10] [--users 50] [--starts 2] [--rounds 4] [--only …] [--quick]
 
 Scenarios: `plain` and `streamed` answers, `mixed`, and `failing`, where the first provider of the gateway
 refuses every connection, so that retries, the breaker and the fallback do the work and no user may see a
@@ -213,7 +213,7 @@ def main() -> int:
         print(f"  verdict: {data['closed']['cpu_under_wrk']['verdict']}")
     if not (options.only or options.quick):
         settings = {name: value for name, value in vars(options).items() if name not in ("only", "quick")}
-        results.record("load", settings, data)
+        results.record("users", settings, data)
     return int(missed)
 
 
@@ -221,4 +221,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except BenchError as error:
-        sys.exit(f"bench/load.py: {error}")
+        sys.exit(f"bench/users.py: {error}")
