@@ -60,6 +60,7 @@ class Session:
         if self._gateway is None or self._gateway.process.poll() is not None:
             config = self.folder / "gateway.yaml"
             self._gateway = self._stack.enter_context(served(config, "--port", "0"))
+            self._gateway.wait_for("started")  # a signal that comes sooner ends it
         return self._gateway
 
     def perform(self, block: Block) -> str:
