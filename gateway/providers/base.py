@@ -46,6 +46,11 @@ class _SentAs:
         return f"<_SentAs {self.provider.name} {self.model!r}>"  # not the head: our key is in it
 
 
+def name_field(provider: str) -> bytes:
+    """The beginning of the gateway's own lines on an answer of `provider`, up to the number of attempts."""
+    return b"x-gateway-provider: %b\r\nx-gateway-attempts: " % provider.encode()
+
+
 class Provider(ABC):
     """One upstream. Subclasses say how its format maps targets and sends its key.
 
@@ -66,7 +71,7 @@ class Provider(ABC):
     def __init__(self, name: str, settings: schema.Provider) -> None:
         self.name = name
         self.format = settings.format
-        self.name_field = b"x-gateway-provider: %b\r\nx-gateway-attempts: " % name.encode()
+        self.name_field = name_field(name)
         self.timeouts = settings.timeouts
         self.total_s = settings.timeouts.total
         self.first_byte_s = settings.timeouts.first_byte

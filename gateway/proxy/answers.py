@@ -57,11 +57,6 @@ def stream_error(error: dict[str, Any]) -> GatewayError:
     )
 
 
-def name_field(provider: str) -> bytes:
-    """The beginning of the lines of `own_fields`, up to the number of attempts."""
-    return b"x-gateway-provider: %b\r\nx-gateway-attempts: " % provider.encode()
-
-
 def own_fields(
     name_field: bytes,
     attempts: int,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from gateway.errors import GatewayError
 from gateway.observe.metrics import UNROUTED
+from gateway.providers.base import name_field
 from gateway.proxy import answers
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.models import ModelList
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 _MODELS: Final = re.compile(rb"/v1/models(?:/.*)?", re.DOTALL).fullmatch
-_NO_PROVIDER: Final = answers.name_field(UNROUTED)
+_NO_PROVIDER: Final = name_field(UNROUTED)
 _IDS: Final = tuple(b"%03x" % number for number in range(4096))
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
-from typing import Literal, NamedTuple, Self
+from typing import Literal, NamedTuple
+
+from doubles.listening import Listening
 
 _PAUSE_S = 0.002
 """Between two writes, that they are mostly two reads for who listens."""
@@ -34,42 +35,17 @@ def stream(pieces: Sequence[bytes], then: Literal["end", "close", "hang"] = "end
     return Wire([head, *chunks], then)
 
 
-class WireDouble:
+class WireDouble(Listening):
     """The server; `script` is what it says, in turn, the last again and again. `requests` are what came."""
 
     def __init__(self, *script: Wire) -> None:
+        super().__init__()
         self.script = list(script)
         self.requests: list[bytes] = []
-        self.url = ""
-        self._server: asyncio.Server | None = None
-        self._connections: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
 
     @property
     def connections_open(self) -> int:
         return len(self._connections)
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for writer in self._connections:
-            writer.close()
-        await asyncio.gather(*self._connections.values())
-        await self._server.wait_closed()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections[writer] = task
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            while await self._exchange(reader, writer):
-                pass
-        del self._connections[writer]
-        writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """One request and its answer; whether the connection is kept."""
